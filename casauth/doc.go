@@ -1,0 +1,44 @@
+// Package casauth decides what becomes of a request to a PRONOTE.net that stands
+// behind the CAS login of a school's ENT. It knows nothing of Caddy: a [Visit]
+// goes in, one [Decision] comes out, and nothing is logged or counted here.
+//
+// # One login
+//
+//	browser                 Gate                        CAS server        PRONOTE.net
+//	   │ GET /eleve.html      │                             │                  │
+//	   ├─────────────────────►│ no session, a page          │                  │
+//	   │ 302 /login?service=… │                             │                  │
+//	   │◄─────────────────────┤ initiation cookie:          │                  │
+//	   │                      │ "set out for /eleve.html"   │                  │
+//	   │ GET /login           │                             │                  │
+//	   ├─────────────────────────────────────────────────── ►│                  │
+//	   │ 302 /eleve.html?ticket=ST-1                        │                  │
+//	   │◄───────────────────────────────────────────────────┤                  │
+//	   │ GET /eleve.html?ticket=ST-1                        │                  │
+//	   ├─────────────────────►│ set out for it? once only   │                  │
+//	   │                      │ ST-1, service               │                  │
+//	   │                      ├────────────────────────────►│                  │
+//	   │                      │ user, attributes            │                  │
+//	   │                      │◄────────────────────────────┤                  │
+//	   │                      │ who is that in PRONOTE?     │                  │
+//	   │ 302 /eleve.html      │ session stored              │                  │
+//	   │◄─────────────────────┤                             │                  │
+//	   │ GET /eleve.html      │                             │                  │
+//	   ├─────────────────────►│ session: X-Pronote-Id       │                  │
+//	   │                      ├───────────────────────────────────────────────►│
+//
+// # Where to read on
+//
+//   - gate.go is the whole decision in one switch; login.go and logout.go are its
+//     two longer branches.
+//   - session.go and sessions.go keep logins: one record in the [Store], written
+//     at login and only ever deleted; cache.go and live.go are this node's memory
+//     of them, guard.go its patience with a store that fails.
+//   - initiation.go is what the browser keeps for us while it is away.
+//   - errors.go is the closed set of reasons why something is refused.
+//
+// The subpackages know one thing each and not each other: protocol is the CAS
+// wire, pronote PRONOTE's addresses, address public and private origins, ent the
+// French ENTs. castest and pronotetest are the two servers around us, for tests
+// and for the demo.
+package casauth

@@ -1,0 +1,531 @@
+package casauth
+
+import (
+	"net/http"
+	"net/http/cookiejar"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/pronote-cas/caddy-pronote-cas/casauth/address"
+	"github.com/pronote-cas/caddy-pronote-cas/casauth/castest"
+	"github.com/pronote-cas/caddy-pronote-cas/casauth/pronote"
+	"github.com/pronote-cas/caddy-pronote-cas/casauth/protocol"
+)
+
+const (
+	public  = "https://pronote.example.fr"
+	pupil   = "camille.durand"
+	pupilID = "KT2AQ3UW4S98DPYX"
+)
+
+// gated is a gate with the server around it, and one browser's cookies.
+type gated struct {
+	*Gate
+	t       *testing.T
+	cas     *castest.Server
+	store   *faulty
+	cookies map[string]string
+	header  http.Header // sent with each visit, beside a navigation's
+}
+
+func newGated(t *testing.T, change func(*Config)) *gated {
+	t.Helper()
+	cas := castest.Start(t, castest.Options{})
+	origin, err := address.ParseOrigin(public)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := Config{
+		Public: origin, Root: "/",
+		CAS:      &protocol.Client{Protocol: protocol.SAML11, ValidateURL: cas.URL + "/samlValidate", Timeout: 5 * time.Second},
+		LoginURL: cas.URL + "/login", LogoutURL: cas.URL + "/logout",
+		Identifier: []string{"idPronote"}, Unresolved: DenyUnresolved,
+		SingleLogout: true, CookieName: "__Host-pronote_cas",
+	}
+	for _, e := range []pronote.Espace{pronote.Entreprise, pronote.Tuteur, pronote.Academie} {
+		c.NoCAS[e] = true
+	}
+	if change != nil {
+		change(&c)
+	}
+	store := new(faulty)
+	sessions := NewSessions(store, lifetimes)
+	t.Cleanup(sessions.Close)
+	return &gated{Gate: NewGate(c, sessions), t: t, cas: cas, store: store, cookies: make(map[string]string)}
+}
+
+// another is a second browser at the same gate.
+func (g *gated) another() *gated {
+	other := *g
+	other.cookies = make(map[string]string)
+	return &other
+}
+
+// visit makes one request; headers are pairs, and one of "" takes what a
+// navigation has away.
+func (g *gated) visit(method, target string, headers ...string) Decision {
+	g.t.Helper()
+	r := httptest.NewRequest(method, "/", nil)
+	r.RequestURI = target
+	r.Header = http.Header{"Accept": {"text/html"}, "Sec-Fetch-Mode": {"navigate"}, "Sec-Fetch-Dest": {"document"}}
+	for i := 0; i+1 < len(headers); i += 2 {
+		if r.Header.Del(headers[i]); headers[i+1] != "" {
+			r.Header.Set(headers[i], headers[i+1])
+		}
+	}
+	var sent []string
+	for name, value := range g.cookies {
+		sent = append(sent, name+"="+value)
+	}
+	if len(sent) > 0 && r.Header.Get("Cookie") == "" {
+		r.Header.Set("Cookie", strings.Join(sent, "; "))
+	}
+	return g.decide(&Visit{Request: r, Asked: target, Upstream: target})
+}
+
+// decide keeps the cookies that the decision sets, as a browser does.
+func (g *gated) decide(v *Visit) Decision {
+	d := g.Decide(g.t.Context(), v)
+	for _, c := range d.Cookies {
+		if g.cookies[c.Name] = c.Value; c.MaxAge < 0 {
+			delete(g.cookies, c.Name)
+		}
+	}
+	return d
+}
+
+// ticket sets out for target and logs user in at the CAS server; it returns the
+// target with its ticket.
+func (g *gated) ticket(target, user string) string {
+	g.t.Helper()
+	d := g.visit(http.MethodGet, target)
+	if d.Action != Redirect {
+		g.t.Fatalf("GET %s: %+v, want a redirect to the login", target, d)
+	}
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	back, err := g.cas.Login(&http.Client{Jar: jar}, d.Location, user)
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	return strings.TrimPrefix(back, public)
+}
+
+func (g *gated) login(target, user string) Decision {
+	g.t.Helper()
+	d := g.visit(http.MethodGet, g.ticket(target, user))
+	if d.Event != LoggedIn {
+		g.t.Fatalf("login of %s for %s: %+v %v", user, target, d, d.Err)
+	}
+	return d
+}
+
+// outcome says in a word what a decision is.
+func outcome(d Decision) string {
+	switch {
+	case d.Action == Refuse:
+		return string(d.Err.Reason)
+	case d.Action == Redirect:
+		return "login"
+	case d.Action == Pass && d.Session != nil:
+		return "pass as " + d.Session.User
+	case d.Action == Pass:
+		return "pass"
+	case d.Action == Show:
+		return "page"
+	}
+	return "reply"
+}
+
+// The table of product kinds: what each request becomes without and with a
+// session.
+func TestWhatBecomesOfARequest(t *testing.T) {
+	script := []string{"Sec-Fetch-Mode", "cors", "Sec-Fetch-Dest", "empty"}
+	old := []string{"Sec-Fetch-Mode", "", "Sec-Fetch-Dest", ""}
+	oldScript := append([]string{"X-Requested-With", "XMLHttpRequest"}, old...)
+	const in, required = "pass as " + pupil, "session_required"
+	for _, test := range []struct {
+		method, target string
+		headers        []string
+		without, with  string
+	}{
+		{"GET", "/", nil, "login", in},
+		{"GET", "/eleve.html", nil, "login", in},
+		{"HEAD", "/eleve.html", nil, "login", in},
+		{"GET", "/ELEVE.HTML", nil, "login", in},
+		{"GET", "/%65leve.html", nil, "login", in},
+		{"GET", "/mobile.parent.html?fd=1", nil, "login", in},
+		{"GET", "/unknown", nil, "login", in},
+		{"GET", "/eleve.html", old, "login", in},
+		{"GET", "/eleve.html", script, required, in},
+		{"GET", "/eleve.html", oldScript, required, in},
+		{"GET", "/eleve.html", []string{"Accept", "*/*", "Sec-Fetch-Mode", "", "Sec-Fetch-Dest", ""}, required, in},
+		{"POST", "/eleve.html", nil, required, in},
+		{"PUT", "/eleve.html", nil, required, in},
+		{"OPTIONS", "/eleve.html", script, required, in},
+		{"GET", "/eleve.html?login=true", nil, "login", in},
+		{"GET", "/eleve.html?bydlg=A6ABB224-12DD-4E31-AD3E-8A39A1C2C335", nil, "login", in},
+		{"POST", "/appelfonction/3/12345/abc", script, required, in},
+		{"POST", "/appelpolling/3/12345/abc", script, required, in},
+		{"POST", "/uploadfilesession/3/12345", script, required, in},
+		{"POST", "/appelfonction/4/12345/abc", script, "pass", in}, // entreprise is none from the start
+		{"GET", "/FichiersExternes/ab12/lettre.pdf?Session=1", nil, "login", in},
+		{"GET", "/FichiersExternes/ab12/photo.jpg?Session=1", []string{"Sec-Fetch-Mode", "no-cors", "Sec-Fetch-Dest", "image"}, required, in},
+		{"POST", "/LogClientLeger", script, required, in},
+		{"GET", "/entreprise.html", nil, "pass", in},
+		{"GET", "/academie.html", nil, "pass", in},
+		{"GET", "/inscription.html", nil, "pass", in},
+		{"GET", "/message.html?G=deconnexionENT", nil, "pass", in},
+		{"GET", "/InfoMobileApp.json?id=0D264427-EEFC-4810-A9E9-346942A862A4", script, "pass", in},
+		{"GET", "/eleve.js", script, "pass", in},
+		{"GET", "/images/logo.png", script, "pass", in},
+		{"GET", "/eleve.html/x.js", nil, "ambiguous_target", "ambiguous_target"},
+		{"GET", "/x/..%2feleve.html", nil, "ambiguous_target", "ambiguous_target"},
+		{"GET", "/eleve.js/../eleve.html", nil, "ambiguous_target", "ambiguous_target"},
+		{"GET", "//eleve.html", nil, "ambiguous_target", "ambiguous_target"},
+		{"GET", "/eleve.html;x.js", nil, "ambiguous_target", "ambiguous_target"},
+		{"GET", "/eleve.html#.js", nil, "ambiguous_target", "ambiguous_target"},
+		{"GET", "http://other.example/eleve.html", nil, "ambiguous_target", "ambiguous_target"},
+		{"OPTIONS", "*", nil, "ambiguous_target", "ambiguous_target"},
+		{"POST", "/SvcAdminServeurHttp", nil, "administration", "administration"},
+		{"GET", "/pronote-cas/", nil, "page", "page"},
+		{"GET", "/pronote-cas/nothing", nil, "not_found", "not_found"},
+		{"POST", "/pronote-cas/", nil, "method_not_allowed", "method_not_allowed"},
+	} {
+		g := newGated(t, nil)
+		if got := outcome(g.visit(test.method, test.target, test.headers...)); got != test.without {
+			t.Errorf("%s %s %v without a session: %s, want %s", test.method, test.target, test.headers, got, test.without)
+		}
+		g.login("/professeur.html", pupil)
+		if got := outcome(g.visit(test.method, test.target, test.headers...)); got != test.with {
+			t.Errorf("%s %s %v with a session: %s, want %s", test.method, test.target, test.headers, got, test.with)
+		}
+	}
+}
+
+func TestWhatTheConfigurationOpens(t *testing.T) {
+	const app = "?fd=1&bydlg=A6ABB224-12DD-4E31-AD3E-8A39A1C2C335"
+	pattern, err := pronote.ParsePattern("/aide/*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	parents := func(c *Config) {
+		c.NoCAS[pronote.Parents], c.NoCAS[pronote.Commune], c.NoCASWritten = true, true, true
+	}
+	for _, test := range []struct {
+		name, method, target string
+		change               func(*Config)
+		want                 string
+	}{
+		{"an Espace without delegation", "GET", "/parent.html", parents, "pass"},
+		{"its calls", "POST", "/appelfonction/2/1/a", parents, "pass"},
+		{"another Espace's calls", "POST", "/appelfonction/3/1/a", parents, "session_required"},
+		{"a number written otherwise", "POST", "/appelfonction/02/1/a", parents, "session_required"},
+		{"downloads, where it is written", "GET", "/FichiersExternes/a/b.pdf", parents, "pass"},
+		{"another Espace", "GET", "/eleve.html", parents, "login"},
+		{"direct login", "GET", "/eleve.html?login=true", func(c *Config) { c.DirectLogin = true }, "pass"},
+		{"direct login, a page that does not ask for it", "GET", "/eleve.html", func(c *Config) { c.DirectLogin = true }, "login"},
+		{"direct login, an unknown page", "GET", "/x?login=true", func(c *Config) { c.DirectLogin = true }, "login"},
+		{"direct login's calls", "POST", "/appelfonction/3/1/a", func(c *Config) { c.DirectLogin = true }, "pass"},
+		{"the app", "GET", "/mobile.eleve.html" + app, func(c *Config) { c.MobileApp = true }, "pass"},
+		{"the app's first login", "GET", "/mobile.eleve.html?fd=1", func(c *Config) { c.MobileApp = true }, "login"},
+		{"the app's mark on the root", "GET", "/" + app, func(c *Config) { c.MobileApp = true }, "login"},
+		{"open", "GET", "/aide/page", func(c *Config) { c.Open = []pronote.Pattern{pattern} }, "pass"},
+		{"open, case-blind", "GET", "/AIDE/page", func(c *Config) { c.Open = []pronote.Pattern{pattern} }, "pass"},
+		{"open, escaped from", "GET", "/aide/../eleve.html", func(c *Config) { c.Open = []pronote.Pattern{pattern} }, "ambiguous_target"},
+		{"open does not open the administration", "GET", "/aide/SvcAdminServeurHttp", func(c *Config) { c.Open = []pronote.Pattern{pattern} }, "administration"},
+	} {
+		if got := outcome(newGated(t, test.change).visit(test.method, test.target)); got != test.want {
+			t.Errorf("%s: %s %s: %s, want %s", test.name, test.method, test.target, got, test.want)
+		}
+	}
+}
+
+func TestTheStricterOfAskedAndRewrittenCounts(t *testing.T) {
+	for _, test := range []struct{ asked, upstream, want string }{
+		{"/message.html", "/eleve.html", "login"},
+		{"/eleve.html", "/message.html", "login"},
+		{"/x.js", "/a//b", "ambiguous_target"},
+		{"/x.js", "/SvcAdminServeurHttp", "administration"},
+		{"/entreprise.html", "/academie.html", "pass"},
+	} {
+		g := newGated(t, nil)
+		r := httptest.NewRequest(http.MethodGet, "/", nil)
+		r.Header.Set("Accept", "text/html")
+		d := g.Decide(t.Context(), &Visit{Request: r, Asked: test.asked, Upstream: test.upstream})
+		if got := outcome(d); got != test.want {
+			t.Errorf("%s rewritten to %s: %s, want %s", test.asked, test.upstream, got, test.want)
+		}
+		if d.Action == Redirect && !strings.HasSuffix(d.Location, url.QueryEscape(public+test.asked)) {
+			t.Errorf("%s rewritten to %s: the service is %s", test.asked, test.upstream, d.Location)
+		}
+	}
+}
+
+func TestLoginRoundTrip(t *testing.T) {
+	g := newGated(t, nil)
+	d := g.login("/eleve.html?fd=1&x=%C3%A9", pupil)
+	if want := public + "/eleve.html?fd=1&x=%C3%A9"; d.Location != want {
+		t.Errorf("after the login at %s, want %s", d.Location, want)
+	}
+	if d.Session.PronoteID != pupilID || d.Session.Attributes["nom"][0] != "Durand" {
+		t.Errorf("the session is %+v", d.Session.Identity)
+	}
+	if _, left := g.cookies["__Host-pronote_cas_login"]; left {
+		t.Error("the initiation cookie stays though nothing is under way")
+	}
+	for _, c := range d.Cookies {
+		if strings.Contains(c.Value, pupil) || strings.Contains(c.Value, pupilID) {
+			t.Errorf("cookie %s tells who it is", c.Name)
+		}
+	}
+}
+
+func TestServiceDependsOnNothingTheClientSends(t *testing.T) {
+	want := url.QueryEscape(public + "/eleve.html?a=1&b=2")
+	for _, header := range []string{"Host", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Forwarded-Port", "Forwarded", "X-Original-Url", "X-Rewrite-Url", "Referer", "Origin"} {
+		g := newGated(t, nil)
+		d := g.visit(http.MethodGet, "/eleve.html?a=1&ticket=ST-x&b=2&SAMLart=y&identifiant=9W7u2z7V5ZfJxYrV", header, "evil.example")
+		if d.Action != Redirect || !strings.HasSuffix(d.Location, "service="+want) {
+			t.Errorf("with %s: %s, want the service %s", header, d.Location, want)
+		}
+	}
+}
+
+// Login CSRF: a ticket that somebody else got must not log this browser in.
+func TestForeignTicketIsNeverValidated(t *testing.T) {
+	g := newGated(t, nil)
+	stolen := g.another().ticket("/eleve.html", pupil)
+	other := g.another()
+	other.visit(http.MethodGet, "/parent.html") // has set out, but for another page
+	for name, browser := range map[string]*gated{"no cookie": g, "another service": other} {
+		if d := browser.visit(http.MethodGet, stolen); d.Event != LoginStarted {
+			t.Errorf("%s: %s, want the login to start again", name, outcome(d))
+		}
+	}
+	for _, target := range []string{"/eleve.html?ticket=ST-1&ticket=ST-2", "/eleve.html?ticket=ST-1&SAMLart=ST-2"} {
+		b := g.another()
+		b.visit(http.MethodGet, "/eleve.html")
+		if d := b.visit(http.MethodGet, target); d.Event != LoginStarted {
+			t.Errorf("two tickets, %s: %s", target, outcome(d))
+		}
+	}
+	if n := g.cas.Counts().TotalValidations(); n != 0 {
+		t.Errorf("%d tickets were validated, want none", n)
+	}
+}
+
+func TestPronotesOwnTicketsPassUntouched(t *testing.T) {
+	g := newGated(t, nil)
+	with := g.ticket("/eleve.html", pupil)
+	if d := g.visit(http.MethodGet, with); d.Event != LoggedIn {
+		t.Fatalf("login: %s", outcome(d))
+	}
+	for _, test := range []struct {
+		target string
+		strip  bool
+	}{
+		{"/eleve.html?ticket=ST-another", false},
+		{"/message.html?ticket=ST-another", false},
+		{with, true}, // the ticket that this session was made from: a reload, a step back
+	} {
+		if d := g.visit(http.MethodGet, test.target); d.Action != Pass || d.StripTickets != test.strip {
+			t.Errorf("with a session, %s: %s, strip %v, want %v", test.target, outcome(d), d.StripTickets, test.strip)
+		}
+	}
+	if d := g.another().visit(http.MethodGet, "/message.html?ticket=ST-another"); d.Action != Pass || d.StripTickets {
+		t.Errorf("an open page: %s", outcome(d))
+	}
+}
+
+func TestUselessTicketsEndInAPageThatNamesTheCause(t *testing.T) {
+	refusing := func(g *gated, body string) { g.cas.SetFault(castest.Fault{Body: []byte(body)}) }
+	saml := func(code string) string {
+		return `<E:Envelope xmlns:E="http://schemas.xmlsoap.org/soap/envelope/"><E:Body><Response xmlns="urn:oasis:names:tc:SAML:1.0:protocol" xmlns:p="urn:oasis:names:tc:SAML:1.0:protocol" MajorVersion="1" MinorVersion="1" ResponseID="r" IssueInstant="2026-01-01T00:00:00Z"><Status><StatusCode Value="p:` + code + `"/></Status></Response></E:Body></E:Envelope>`
+	}
+	cas2 := func(code string) string {
+		return `<cas:serviceResponse xmlns:cas="http://www.yale.edu/tp/cas"><cas:authenticationFailure code="` + code + `">no</cas:authenticationFailure></cas:serviceResponse>`
+	}
+	speaks := func(c *Config) {
+		c.CAS.Protocol = protocol.CAS2
+		c.CAS.ValidateURL = strings.Replace(c.CAS.ValidateURL, "/samlValidate", "/serviceValidate", 1)
+	}
+	for _, test := range []struct {
+		name   string
+		change func(*Config)
+		spoil  func(*gated)
+		rounds int
+		want   Reason
+	}{
+		{"refused", nil, func(g *gated) { refusing(g, saml("Responder")) }, 3, TicketRefused},
+		{"invalid ticket", speaks, func(g *gated) { refusing(g, cas2("INVALID_TICKET")) }, 3, TicketRefused},
+		{"service not declared", speaks, func(g *gated) { refusing(g, cas2("INVALID_SERVICE")) }, 3, ServiceRefused},
+		{"the server's own error", speaks, func(g *gated) { refusing(g, cas2("INTERNAL_ERROR")) }, 1, CASUnavailable},
+		{"no answer", nil, func(g *gated) { g.cas.SetFault(castest.Fault{Status: 502}) }, 1, CASUnavailable},
+		{"a login page", nil, func(g *gated) { refusing(g, "<!doctype html><title>Connexion</title>") }, 1, CASUnreadable},
+		{"a redirect", nil, func(g *gated) { g.cas.SetFault(castest.Fault{Redirect: public}) }, 1, CASUnavailable},
+	} {
+		g := newGated(t, test.change)
+		for round := 1; ; round++ {
+			with := g.ticket("/eleve.html", pupil)
+			test.spoil(g)
+			d := g.visit(http.MethodGet, with)
+			g.cas.SetFault(castest.Fault{})
+			if d.Action == Redirect && round < test.rounds {
+				continue
+			}
+			if outcome(d) != string(test.want) || round != test.rounds {
+				t.Errorf("%s: round %d: %s, want %s in round %d", test.name, round, outcome(d), test.want, test.rounds)
+			}
+			break
+		}
+	}
+}
+
+func TestUnresolvedIdentifier(t *testing.T) {
+	const nobody = "hugo.lefevre"
+	g := newGated(t, nil)
+	if d := g.visit(http.MethodGet, g.ticket("/eleve.html", nobody)); outcome(d) != string(UnknownIdentifier) || g.cookies["__Host-pronote_cas"] != "" {
+		t.Errorf("deny: %s", outcome(d))
+	}
+	g = newGated(t, func(c *Config) { c.Unresolved = PassUnresolved })
+	if d := g.login("/eleve.html", nobody); d.Session.PronoteID != "" {
+		t.Errorf("pass: identifier %q", d.Session.PronoteID)
+	}
+	g = newGated(t, func(c *Config) { c.Identifier = []string{"nom", "categories", "idPronote"} }) // the first two hold no identifier
+	if d := g.login("/eleve.html", pupil); d.Session.PronoteID != pupilID {
+		t.Errorf("first hit: identifier %q", d.Session.PronoteID)
+	}
+	g = newGated(t, func(c *Config) { c.CASIdentifier = "nom" })
+	if d := g.login("/eleve.html", pupil); d.Session.User != "Durand" {
+		t.Errorf("cas_identifier: user %q", d.Session.User)
+	}
+	g = newGated(t, func(c *Config) { c.CASIdentifier = "nothing" })
+	if d := g.visit(http.MethodGet, g.ticket("/eleve.html", pupil)); outcome(d) != string(UnknownPerson) {
+		t.Errorf("cas_identifier that is not sent: %s", outcome(d))
+	}
+}
+
+func TestFixedServiceLeadsBackToThePageAskedFor(t *testing.T) {
+	g := newGated(t, func(c *Config) { c.ServiceURL = public + "/eleve.html" })
+	d := g.visit(http.MethodGet, "/parent.html?fd=1")
+	if !strings.HasSuffix(d.Location, "service="+url.QueryEscape(public+"/eleve.html")) {
+		t.Fatalf("the service is %s", d.Location)
+	}
+	jar, _ := cookiejar.New(nil)
+	back, err := g.cas.Login(&http.Client{Jar: jar}, d.Location, pupil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := g.visit(http.MethodGet, strings.TrimPrefix(back, public)); d.Event != LoggedIn || d.Location != public+"/parent.html?fd=1" {
+		t.Errorf("back at %s: %s", d.Location, outcome(d))
+	}
+}
+
+func TestNewLoginEndsTheOldSession(t *testing.T) {
+	g := newGated(t, nil)
+	g.login("/eleve.html", pupil)
+	old := g.cookies["__Host-pronote_cas"]
+	second := g.another()
+	with := second.ticket("/eleve.html", "nadia.durand")
+	g.cookies["__Host-pronote_cas_login"] = second.cookies["__Host-pronote_cas_login"]
+	if d := g.visit(http.MethodGet, with); d.Event != LoggedIn {
+		t.Fatalf("second login: %s", outcome(d))
+	}
+	if g.cookies["__Host-pronote_cas"] == old {
+		t.Error("the session id stays over a login (fixation)")
+	}
+	g.cookies["__Host-pronote_cas"] = old
+	if d := g.visit(http.MethodGet, "/eleve.html"); d.Session != nil {
+		t.Error("the old session lives on")
+	}
+}
+
+func TestTwoCookiesOfOneNameOpenNothing(t *testing.T) {
+	g := newGated(t, nil)
+	g.login("/eleve.html", pupil)
+	mine := "__Host-pronote_cas=" + g.cookies["__Host-pronote_cas"]
+	for cookies, want := range map[string]string{
+		mine:                                   "pass as " + pupil,
+		mine + "; " + mine:                     "pass as " + pupil,
+		"a=b;" + mine + " ;c=d":                "pass as " + pupil,
+		"__Host-pronote_cas=tossed; " + mine:   "login",
+		mine + "; __Host-pronote_cas=tossed":   "login",
+		"x" + mine:                             "login",
+		strings.ToLower(mine):                  "login",
+		mine + "x":                             "login",
+		"__Host-pronote_cas=; " + "__Host-a=b": "login",
+	} {
+		if got := outcome(g.visit(http.MethodGet, "/eleve.html", "Cookie", cookies)); got != want {
+			t.Errorf("Cookie %q: %s, want %s", cookies, got, want)
+		}
+	}
+}
+
+func TestLoginURLOfAScriptLeadsBackToItsPage(t *testing.T) {
+	for referer, want := range map[string]string{
+		"":                                     "/",
+		public + "/eleve.html?fd=1":            "/eleve.html?fd=1",
+		public + "/eleve.html?ticket=ST-1":     "/eleve.html",
+		public + "/appelfonction/3/1/a":        "/",
+		public + "/pronote-cas/":               "/",
+		public + ".evil.example/eleve.html":    "/",
+		"https://evil.example/eleve.html":      "/",
+		"http://pronote.example.fr/eleve.html": "/",
+		"https://u@pronote.example.fr/x":       "/",
+		public + "/a/../b":                     "/",
+	} {
+		g := newGated(t, nil)
+		d := g.visit(http.MethodPost, "/appelfonction/3/1/a", "Sec-Fetch-Mode", "cors", "Sec-Fetch-Dest", "empty", "Referer", referer)
+		if outcome(d) != string(SessionRequired) || !strings.HasSuffix(d.Location, "service="+url.QueryEscape(public+want)) {
+			t.Errorf("Referer %q: login_url %s, want %s", referer, d.Location, want)
+		}
+	}
+}
+
+func TestStorageGoneLetsNobodyNewIn(t *testing.T) {
+	g := newGated(t, nil)
+	with := g.ticket("/eleve.html", pupil)
+	g.store.gone.Store(true)
+	if d := g.visit(http.MethodGet, with); outcome(d) != string(StorageUnavailable) {
+		t.Errorf("a login: %s", outcome(d))
+	}
+	before := g.cas.Counts().TotalValidations()
+	again := g.another()
+	again.cookies = map[string]string{"__Host-pronote_cas_login": g.cookies["__Host-pronote_cas_login"]}
+	if d := again.visit(http.MethodGet, with); outcome(d) == "pass" || g.cas.Counts().TotalValidations() != before {
+		t.Errorf("while the store is known to be gone: %s, and a ticket was spent", outcome(d))
+	}
+	if d := g.visit(http.MethodGet, "/x.js"); outcome(d) != "pass" {
+		t.Errorf("a static file: %s", outcome(d))
+	}
+}
+
+func BenchmarkDecide(b *testing.B) {
+	origin, err := address.ParseOrigin(public)
+	if err != nil {
+		b.Fatal(err)
+	}
+	sessions := NewSessions(new(MemoryStore), lifetimes)
+	defer sessions.Close()
+	g := NewGate(Config{Public: origin, Root: "/", CookieName: "__Host-pronote_cas", SingleLogout: true}, sessions)
+	value, _, err := sessions.Open(b.Context(), Identity{User: pupil, PronoteID: pupilID}, "ST-1")
+	if err != nil {
+		b.Fatal(err)
+	}
+	r := httptest.NewRequest(http.MethodPost, "/appelfonction/3/1234567/0a1b2c3d", nil)
+	r.Header.Set("Content-Type", "application/json")
+	r.Header.Set("Cookie", "ielang=1036; __Host-pronote_cas="+value)
+	b.ReportAllocs()
+	for b.Loop() {
+		v := Visit{Request: r, Asked: r.RequestURI, Upstream: r.RequestURI}
+		if d := g.Decide(b.Context(), &v); d.Session == nil {
+			b.Fatal(d.Err)
+		}
+	}
+}

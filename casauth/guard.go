@@ -1,0 +1,133 @@
+package casauth
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"sync/atomic"
+	"time"
+)
+
+// ErrStorage says that the store could not be asked: any error but "there is
+// none", or no answer in time. Nothing may be concluded from it.
+var ErrStorage = errors.New("storage unreachable")
+
+const (
+	storageTimeout = 2 * time.Second // an answer that takes longer counts as none
+	lockTimeout    = 10 * time.Second
+	storageRetry   = time.Second // after a failure, one caller in this time asks again
+)
+
+// Guard wraps a Store so that one that is slow, stuck or gone costs nobody more
+// than two seconds: an operation that takes longer fails, and while the store is
+// known to be gone only one caller a second finds out whether it is back; the
+// others fail at once. Every failure but fs.ErrNotExist is an ErrStorage.
+func Guard(store Store) Store { return &guard{store: store, start: time.Now()} }
+
+type guard struct {
+	store Store
+	start time.Time
+	retry atomic.Int64 // since start: when the store may be asked again; 0: it answers
+}
+
+func (g *guard) Load(ctx context.Context, key string) (value []byte, err error) {
+	return do(g, ctx, func(ctx context.Context) ([]byte, error) { return g.store.Load(ctx, key) })
+}
+
+func (g *guard) List(ctx context.Context, prefix string, recursive bool) (keys []string, err error) {
+	keys, err = do(g, ctx, func(ctx context.Context) ([]string, error) { return g.store.List(ctx, prefix, recursive) })
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	return keys, err
+}
+
+func (g *guard) Store(ctx context.Context, key string, value []byte) error {
+	_, err := do(g, ctx, func(ctx context.Context) (struct{}, error) { return struct{}{}, g.store.Store(ctx, key, value) })
+	return err
+}
+
+func (g *guard) Delete(ctx context.Context, key string) error {
+	_, err := do(g, ctx, func(ctx context.Context) (struct{}, error) { return struct{}{}, g.store.Delete(ctx, key) })
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
+// Lock may wait for another holder, so it has a longer time and does not count
+// as a failing store.
+func (g *guard) Lock(ctx context.Context, name string) error {
+	ctx, cancel := context.WithTimeout(ctx, lockTimeout)
+	defer cancel()
+	done := make(chan error)
+	go func() {
+		err := g.store.Lock(ctx, name)
+		select {
+		case done <- err:
+		case <-ctx.Done():
+			if err == nil { // a lock that came too late must not stay behind
+				_ = g.store.Unlock(context.WithoutCancel(ctx), name)
+			}
+		}
+	}()
+	select {
+	case err := <-done:
+		if err != nil {
+			return fmt.Errorf("%w: %w", ErrStorage, err)
+		}
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("%w: locking: %w", ErrStorage, ctx.Err())
+	}
+}
+
+func (g *guard) Unlock(ctx context.Context, name string) error {
+	return g.store.Unlock(context.WithoutCancel(ctx), name)
+}
+
+// do asks the store, in a goroutine of its own because a storage module is free
+// to ignore its context (a dead network file system does).
+func do[T any](g *guard, ctx context.Context, ask func(context.Context) (T, error)) (T, error) {
+	var none T
+	if !g.mayAsk() {
+		return none, ErrStorage
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storageTimeout)
+	defer cancel()
+	type answer struct {
+		value T
+		err   error
+	}
+	answers := make(chan answer, 1)
+	go func() {
+		value, err := ask(ctx)
+		answers <- answer{value, err}
+	}()
+	select {
+	case a := <-answers:
+		if a.err == nil || errors.Is(a.err, fs.ErrNotExist) {
+			g.retry.Store(0)
+			return a.value, a.err
+		}
+		g.fail()
+		return none, fmt.Errorf("%w: %w", ErrStorage, a.err)
+	case <-ctx.Done():
+		g.fail()
+		return none, fmt.Errorf("%w: no answer in %s", ErrStorage, storageTimeout)
+	}
+}
+
+func (g *guard) fail() { g.retry.Store(int64(time.Since(g.start) + storageRetry)) }
+
+// mayAsk lets everybody through while the store answers, and one caller per
+// storageRetry while it does not.
+func (g *guard) mayAsk() bool {
+	at := g.retry.Load()
+	if at == 0 {
+		return true
+	}
+	now := time.Since(g.start)
+	return int64(now) >= at && g.retry.CompareAndSwap(at, int64(now+storageTimeout))
+}

@@ -1,0 +1,220 @@
+package casauth
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"maps"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Hold ties a response that is under way to the session it is given to: ending
+// the session cuts it. One Hold serves one response.
+type Hold struct {
+	session atomic.Pointer[Session]
+	cut     func()
+}
+
+// Hold registers a response; cut ends it and is called at most once. It returns
+// false where the session has ended in the meantime.
+func (s *Session) Hold(h *Hold, cut func()) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ended.Load() {
+		return false
+	}
+	if s.live == nil {
+		s.live = make(map[*Hold]struct{})
+	}
+	h.cut = cut
+	h.session.Store(s)
+	s.live[h] = struct{}{}
+	return true
+}
+
+// Release says that the response is over. After it, cut is not called.
+func (h *Hold) Release() {
+	for {
+		s := h.session.Load()
+		if s == nil {
+			return
+		}
+		s.mu.Lock()
+		if h.session.Load() == s { // not handed on meanwhile
+			delete(s.live, h)
+			h.session.Store(nil)
+			s.mu.Unlock()
+			return
+		}
+		s.mu.Unlock()
+	}
+}
+
+// end cuts the session's live responses and lets no new one begin.
+func (s *Session) end() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ended.Store(true)
+	for h := range s.live {
+		h.cut()
+		h.session.Store(nil) // last, so that after Release nothing of cut is still running
+	}
+	s.live = nil
+}
+
+// idle reports whether no response is under way.
+func (s *Session) idle() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.live) == 0
+}
+
+// handOver gives the live responses of s to next, the same person's new session:
+// logging in again in a second tab must not cut the download in the first.
+func (s *Session) handOver(next *Session) {
+	s.mu.Lock()
+	live := s.live
+	s.live = nil
+	next.mu.Lock()
+	if next.live == nil {
+		next.live = make(map[*Hold]struct{}, len(live))
+	}
+	for h := range live {
+		next.live[h] = struct{}{}
+		h.session.Store(next)
+	}
+	next.mu.Unlock()
+	s.mu.Unlock()
+}
+
+// watch ends, within a second, the live responses of sessions that were ended on
+// another node or ran out, and does the upkeep that hangs on time.
+func (s *Sessions) watch() {
+	tick := time.NewTicker(recheck / 4)
+	defer tick.Stop()
+	stop, closing := s.stop, false
+	for n := 0; ; n++ {
+		select {
+		case <-stop:
+			stop, closing = nil, true
+		case <-tick.C:
+		}
+		ctx := context.Background()
+		for _, session := range s.cache.all(func(session *Session) bool { return !session.idle() }) {
+			err := s.check(ctx, session)
+			if err == nil {
+				err = s.age(ctx, session, false)
+			}
+			if err != nil && !errors.Is(err, ErrNoSession) {
+				session.end() // past the grace: nothing goes on unseen
+				s.cache.drop(session)
+			}
+		}
+		if closing && len(s.cache.all(func(session *Session) bool { return !session.idle() })) == 0 {
+			return
+		}
+		s.pending.retry(func(where string) error { return s.store.Delete(ctx, where) })
+		if n%(4*600) == 4*60 { // not at the start: a start that is only a check must write nothing
+			now := time.Now()
+			for _, session := range s.cache.all(func(session *Session) bool { return session.checked.Load() != 0 && now.After(session.Expires) }) {
+				s.cache.drop(session)
+			}
+			_ = s.sweep(ctx) // what stays is swept next time
+		}
+	}
+}
+
+// keep writes down when people were last here, one after the other, so that a
+// slow store is never asked by a crowd.
+func (s *Sessions) keep() {
+	for {
+		select {
+		case <-s.stop:
+			return
+		case session := <-s.flush:
+			at, _ := json.Marshal(session.seen.Load())
+			_ = s.store.Store(context.Background(), seenPath(session.path), at) // best effort: the next request writes again
+		}
+	}
+}
+
+// flushEvery is how much a node's knowledge of a person's last request may lag
+// behind: a twentieth of Idle, a minute at most.
+func (s *Sessions) flushEvery() time.Duration { return min(s.Idle/20, time.Minute) }
+
+func (s *Sessions) note(session *Session, now int64) {
+	last := session.flushed.Load()
+	if now-last < int64(s.flushEvery()) || !session.flushed.CompareAndSwap(last, now) {
+		return
+	}
+	select {
+	case s.flush <- session:
+	default:
+		session.flushed.Store(last)
+	}
+}
+
+// seenElsewhere returns when any node last saw the person, in Unix nanoseconds.
+func (s *Sessions) seenElsewhere(ctx context.Context, session *Session) (int64, error) {
+	data, err := s.store.Load(ctx, seenPath(session.path))
+	if errors.Is(err, fs.ErrNotExist) {
+		return session.seen.Load(), nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	var at int64
+	if err := json.Unmarshal(data, &at); err != nil {
+		return session.seen.Load(), nil // damaged: what we know ourselves counts
+	}
+	return max(at, session.seen.Load()), nil
+}
+
+// pending are records to delete once the store can be asked again.
+type pending struct {
+	mu    sync.Mutex
+	paths map[string]bool
+	some  atomic.Bool
+}
+
+func (p *pending) add(where string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.paths == nil {
+		p.paths = make(map[string]bool)
+	}
+	p.paths[where] = true
+	p.some.Store(true)
+}
+
+func (p *pending) has(where string) bool {
+	if !p.some.Load() {
+		return false
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.paths[where]
+}
+
+// retry deletes what is pending until the first failure.
+func (p *pending) retry(remove func(string) error) {
+	if !p.some.Load() {
+		return
+	}
+	p.mu.Lock()
+	paths := slices.Collect(maps.Keys(p.paths))
+	p.mu.Unlock()
+	for _, where := range paths {
+		if remove(where) != nil {
+			return
+		}
+		p.mu.Lock()
+		delete(p.paths, where)
+		p.some.Store(len(p.paths) > 0)
+		p.mu.Unlock()
+	}
+}

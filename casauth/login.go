@@ -1,0 +1,266 @@
+package casauth
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/pronote-cas/caddy-pronote-cas/casauth/address"
+	"github.com/pronote-cas/caddy-pronote-cas/casauth/pronote"
+	"github.com/pronote-cas/caddy-pronote-cas/casauth/protocol"
+)
+
+// startLogin sends the browser to the CAS server. useless says that it came with
+// a ticket that it had not set out for: the portal linked it here, or somebody
+// planted it (login CSRF). Either way the login starts again.
+func (g *Gate) startLogin(ctx context.Context, v *Visit, useless bool) Decision {
+	secret, err := g.sessions.keys.get(ctx)
+	if err != nil {
+		return refuse(v, StorageUnavailable, err)
+	}
+	under := g.initiation(v, secret)
+	if useless && under.again(time.Now()) {
+		return g.giveUp(v, secret, under, ForeignTicket, errors.New("the tickets were for nothing that this browser had set out for"))
+	}
+	return g.redirectToCAS(v, secret, under)
+}
+
+func (g *Gate) redirectToCAS(v *Visit, secret *[32]byte, under initiation) Decision {
+	target := g.target(v)
+	under.begin(time.Now(), target)
+	return Decision{
+		Action:   Redirect,
+		Event:    LoginStarted,
+		Location: g.loginURL(target),
+		Cookies:  []http.Cookie{g.keep(secret, under)},
+	}
+}
+
+// giveUp ends a loop with a page that names the cause. The cookie goes on
+// counting, so a reload does not start the loop over.
+func (g *Gate) giveUp(v *Visit, secret *[32]byte, under initiation, reason Reason, cause error) Decision {
+	d := refuse(v, reason, cause)
+	d.Err.Public = g.service(g.target(v))
+	d.Location = g.Public.Service(g.target(v))
+	d.Cookies = []http.Cookie{g.keep(secret, under)}
+	return d
+}
+
+// target is what was asked for, less tickets: where the browser lands when it
+// has logged in.
+func (g *Gate) target(v *Visit) string {
+	return strings.TrimPrefix(g.Public.Service(v.Asked), g.Public.String())
+}
+
+// finishLogin turns a ticket into a session where this browser has set out for
+// its service. ok is false where it has not: then the ticket is somebody else's.
+func (g *Gate) finishLogin(ctx context.Context, v *Visit, tickets []string, old *Session) (Decision, bool) {
+	tickets = slices.Compact(slices.Clone(tickets))
+	value, has := cookie(v.Request, g.initiationCookie())
+	if !has || len(tickets) != 1 {
+		return Decision{}, false
+	}
+	secret, err := g.sessions.keys.load(ctx)
+	if err != nil {
+		return Decision{}, false // no key, or none to be had: nothing can be believed
+	}
+	under := openInitiation(secret, value, time.Now())
+	back, ok := g.takeAttempt(&under, v)
+	if !ok {
+		return Decision{}, false
+	}
+	if !g.sessions.Reachable() {
+		return refuse(v, StorageUnavailable, errors.New("the ticket was not spent")), true
+	}
+	login, mine := g.logins.do(tickets[0], value, func() login {
+		return g.validate(context.WithoutCancel(ctx), g.service(back), tickets[0])
+	})
+	if !mine {
+		login.err = &Error{Reason: TicketRefused, Cause: errors.New("another browser sent the same ticket at the same time")}
+	}
+	if login.err != nil {
+		return g.failLogin(v, secret, under, login.err), true
+	}
+	if old != nil && old != login.session {
+		if old.User == login.session.User {
+			old.handOver(login.session)
+		}
+		_ = g.sessions.End(ctx, old) // where the store cannot be told, End keeps trying
+	}
+	under.rounds = nil
+	return Decision{
+		Action:   Redirect,
+		Event:    LoggedIn,
+		Session:  login.session,
+		Location: g.Public.Service(back),
+		Cookies:  []http.Cookie{{Name: g.CookieName, Value: login.cookie}, g.keep(secret, under)},
+	}, true
+}
+
+// takeAttempt spends the attempt that brought the browser here and returns the
+// target that it was for.
+func (g *Gate) takeAttempt(under *initiation, v *Visit) (string, bool) {
+	if g.ServiceURL == "" {
+		return under.take(g.Public.String(), g.target(v))
+	}
+	if !address.Same(g.ServiceURL, g.Public.Service(v.Asked)) {
+		return "", false
+	}
+	return under.takeAny(g.Root)
+}
+
+// failLogin starts over where another ticket may help, and names the cause where
+// it will not or has not.
+func (g *Gate) failLogin(v *Visit, secret *[32]byte, under initiation, err *Error) Decision {
+	switch err.Reason {
+	case TicketRefused, ServiceRefused, ClockSkew:
+		if !under.again(time.Now()) {
+			d := g.redirectToCAS(v, secret, under)
+			d.Err = err
+			return d
+		}
+	}
+	d := g.giveUp(v, secret, under, err.Reason, err.Cause)
+	if err.Public != "" {
+		d.Err.Public = err.Public
+	}
+	return d
+}
+
+// login is what became of one ticket.
+type login struct {
+	cookie  string
+	session *Session
+	err     *Error
+}
+
+func (g *Gate) validate(ctx context.Context, service, ticket string) login {
+	answer, err := g.CAS.Validate(ctx, service, ticket)
+	if err != nil {
+		return login{err: refusal(err)}
+	}
+	who, failed := g.identify(answer)
+	if failed != nil {
+		return login{err: failed}
+	}
+	value, session, err := g.sessions.Open(ctx, who, ticket)
+	if err != nil {
+		return login{err: &Error{Reason: StorageUnavailable, Cause: err}}
+	}
+	return login{cookie: value, session: session}
+}
+
+// refusal sorts what the CAS server, or the way to it, has against a ticket.
+func refusal(err error) *Error {
+	var failed *protocol.Error
+	if !errors.As(err, &failed) {
+		return &Error{Reason: CASUnavailable, Cause: err}
+	}
+	reason := CASUnavailable
+	switch {
+	case failed.Reason == protocol.ReasonProxyTicket, failed.Reason == protocol.ReasonProxyChain:
+		reason = ProxyTicket
+	case failed.Outcome == protocol.Malformed:
+		reason = CASUnreadable
+	case failed.Outcome == protocol.Failed:
+		reason = TicketRefused
+		switch failed.Code {
+		case "INVALID_SERVICE", "UNAUTHORIZED_SERVICE", "UNAUTHORIZED_SERVICE_PROXY", "@audience", "@recipient":
+			reason = ServiceRefused
+		case "@expired", "@not_yet_valid":
+			reason = ClockSkew
+		case "INTERNAL_ERROR":
+			reason = CASUnavailable
+		}
+	}
+	return &Error{Reason: reason, Cause: failed}
+}
+
+// identify makes of an answer who it is, by name at the ENT and in PRONOTE.
+func (g *Gate) identify(answer protocol.Answer) (Identity, *Error) {
+	who := Identity{User: answer.User, Attributes: answer.Attributes}
+	if g.CASIdentifier != "" {
+		values := answer.Attributes[g.CASIdentifier]
+		if len(values) == 0 || values[0] == "" {
+			return who, &Error{Reason: UnknownPerson, Public: g.CASIdentifier,
+				Cause: fmt.Errorf("the CAS server sent no attribute %q, which cas_identifier names", g.CASIdentifier)}
+		}
+		who.User = values[0]
+	}
+	for _, name := range g.Identifier {
+		for _, value := range answer.Attributes[name] {
+			if id, ok := pronote.Identifier(value); ok {
+				who.PronoteID = id
+				return who, nil
+			}
+		}
+	}
+	if g.Unresolved == PassUnresolved {
+		return who, nil
+	}
+	names := strings.Join(g.Identifier, ", ")
+	return who, &Error{Reason: UnknownIdentifier, Public: names,
+		Cause: fmt.Errorf("the CAS server sent no PRONOTE identifier (16 characters) in attribute %s", names)}
+}
+
+// initiation returns what the browser's initiation cookie holds.
+func (g *Gate) initiation(v *Visit, secret *[32]byte) initiation {
+	value, ok := cookie(v.Request, g.initiationCookie())
+	if !ok {
+		return initiation{}
+	}
+	return openInitiation(secret, value, time.Now())
+}
+
+func (g *Gate) keep(secret *[32]byte, under initiation) http.Cookie {
+	if under.empty() {
+		return http.Cookie{Name: g.initiationCookie(), MaxAge: -1}
+	}
+	return http.Cookie{Name: g.initiationCookie(), Value: under.seal(secret), MaxAge: int(initiationLife / time.Second)}
+}
+
+// flights lets a ticket that arrives several times at once, as a double click
+// sends it, be validated once, and gives the outcome to each.
+type flights struct {
+	mu    sync.Mutex
+	under map[string]*flight
+}
+
+type flight struct {
+	browser string // initiation cookie of the browser that came first
+	done    chan struct{}
+	login   login
+}
+
+// do returns what validating ticket gave. mine is false for another browser than
+// the one that came first: it has no business with this ticket.
+func (f *flights) do(ticket, browser string, validate func() login) (_ login, mine bool) {
+	f.mu.Lock()
+	if first, ok := f.under[ticket]; ok {
+		f.mu.Unlock()
+		if first.browser != browser {
+			return login{}, false
+		}
+		<-first.done
+		return first.login, true
+	}
+	if f.under == nil {
+		f.under = make(map[string]*flight)
+	}
+	this := &flight{browser: browser, done: make(chan struct{}), login: login{err: &Error{Reason: CASUnavailable}}} // should validate panic
+	f.under[ticket] = this
+	f.mu.Unlock()
+	defer func() {
+		f.mu.Lock()
+		delete(f.under, ticket)
+		f.mu.Unlock()
+		close(this.done)
+	}()
+	this.login = validate()
+	return this.login, true
+}

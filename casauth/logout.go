@@ -1,0 +1,153 @@
+package casauth
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+
+	"github.com/pronote-cas/caddy-pronote-cas/casauth/protocol"
+)
+
+// serveOwn answers what lies below Prefix; name is the rest of the path.
+func (g *Gate) serveOwn(ctx context.Context, v *Visit, name string, session *Session, err error) Decision {
+	switch name {
+	case "":
+		if err != nil && !errors.Is(err, ErrNoSession) {
+			return refuse(v, StorageUnavailable, err)
+		}
+		return g.ownPage(v, Decision{Action: Show, Page: StatusPage, Session: session, Location: g.Public.Service(g.Root)})
+	case "logout":
+		return g.logout(ctx, v, session)
+	case "logged-out":
+		return g.ownPage(v, Decision{Action: Show, Page: LoggedOutPage, Session: session, Location: g.Public.Service(g.Root)})
+	}
+	return refuse(v, NotFound, nil)
+}
+
+func (g *Gate) ownPage(v *Visit, d Decision) Decision {
+	if posts(v.Request) {
+		return refuse(v, MethodNotAllowed, nil)
+	}
+	return d
+}
+
+// logout ends the session and goes on to the CAS server's logout. No parameter
+// has a say in where it goes, and none is added: LemonLDAP::NG, given a service
+// that it does not know, refuses the whole logout.
+func (g *Gate) logout(ctx context.Context, v *Visit, session *Session) Decision {
+	switch {
+	case v.Request.Method == http.MethodHead: // a link checker is not a person who leaves
+		return refuse(v, MethodNotAllowed, nil)
+	case v.Request.Method != http.MethodGet && v.Request.Method != http.MethodPost:
+		return refuse(v, MethodNotAllowed, nil)
+	case g.foreign(v.Request):
+		return refuse(v, ForeignLogout, nil)
+	case v.Request.Method == http.MethodGet && header(v.Request, "Sec-Fetch-Mode") != "" && !navigates(v.Request):
+		return refuse(v, ForeignLogout, nil) // an image or a prefetch, which nobody clicked
+	}
+	d := Decision{Action: Redirect, Event: LoggedOut, Session: session, Location: g.LogoutURL,
+		Cookies: []http.Cookie{{Name: g.CookieName, MaxAge: -1}, {Name: g.initiationCookie(), MaxAge: -1}}}
+	if session != nil {
+		if err := g.sessions.End(ctx, session); err != nil {
+			d.Err = &Error{Reason: StorageUnavailable, Cause: err} // ended here; the store is told when it is back
+		}
+	}
+	return d
+}
+
+// mayBeLogout reports whether v could be a single-logout message, by its looks.
+func (g *Gate) mayBeLogout(v *Visit, query string) bool {
+	return g.SingleLogout && (frontChannel(v, query) || backChannel(v.Request))
+}
+
+func frontChannel(v *Visit, query string) bool {
+	return v.Request.Method == http.MethodGet &&
+		(strings.Contains(query, "SAMLRequest=") || strings.Contains(query, "logoutRequest="))
+}
+
+// backChannel reports whether r could be the CAS server's own post: a small form,
+// XML, or, as Edifice sends it, XML without a content type.
+func backChannel(r *http.Request) bool {
+	if r.Method != http.MethodPost || r.ContentLength > protocol.MaxLogout {
+		return false
+	}
+	media, _, _ := strings.Cut(header(r, "Content-Type"), ";")
+	switch strings.ToLower(strings.TrimSpace(media)) {
+	case "", "application/x-www-form-urlencoded", "text/xml", "application/xml", "application/soap+xml":
+		return true
+	}
+	return false
+}
+
+// singleLogout ends the sessions that a message of the CAS server names. ok is
+// false where v is no such message: then its body is as it came.
+//
+// Nobody signs these messages (CAS 3.0 §2.3.3). Who knows a ticket can end the
+// session made from it, and nothing else; who does not, learns nothing.
+func (g *Gate) singleLogout(ctx context.Context, v *Visit, query string, session *Session) (Decision, bool) {
+	var (
+		tickets  []string
+		callback string
+		err      error
+	)
+	switch {
+	case query != "" && frontChannel(v, query):
+		tickets, callback, err = protocol.ReadFrontLogout(query)
+	case session == nil && backChannel(v.Request):
+		tickets, err = readBackChannel(v.Request)
+	default:
+		return Decision{}, false
+	}
+	if errors.Is(err, protocol.ErrNotLogout) {
+		return Decision{}, false
+	}
+	if err != nil {
+		return refuse(v, UnreadableLogout, err), true
+	}
+	d := Decision{Action: Reply, Event: SingleLogout, ContentType: "text/plain; charset=utf-8"}
+	if callback != "" {
+		d.ContentType, d.Body = "application/javascript; charset=utf-8", callback+"(true);"
+	}
+	for _, ticket := range tickets {
+		if _, err := g.sessions.EndTicket(ctx, ticket); err != nil {
+			return refuse(v, StorageUnavailable, err), true
+		}
+	}
+	return d, true
+}
+
+// readBackChannel reads a message from r's body and puts what it read back.
+func readBackChannel(r *http.Request) ([]string, error) {
+	if r.Body == nil || r.Body == http.NoBody {
+		return nil, protocol.ErrNotLogout
+	}
+	head, err := io.ReadAll(io.LimitReader(r.Body, protocol.MaxLogout+1))
+	r.Body = &putBack{Reader: io.MultiReader(bytes.NewReader(head), failing(r.Body, err)), body: r.Body}
+	if err != nil || len(head) > protocol.MaxLogout {
+		return nil, protocol.ErrNotLogout
+	}
+	return protocol.ReadLogout(header(r, "Content-Type"), head)
+}
+
+// putBack is a body whose beginning was read ahead.
+type putBack struct {
+	io.Reader
+	body io.Closer
+}
+
+func (p *putBack) Close() error { return p.body.Close() }
+
+// failing goes on reading body, or repeats the error that it gave.
+func failing(body io.Reader, err error) io.Reader {
+	if err == nil {
+		return body
+	}
+	return errorReader{err}
+}
+
+type errorReader struct{ err error }
+
+func (e errorReader) Read([]byte) (int, error) { return 0, e.err }

@@ -1,0 +1,433 @@
+package casauth
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// faulty is a store that can be slow, stuck, or gone, and counts what it is asked.
+type faulty struct {
+	MemoryStore
+	gone                   atomic.Bool
+	delay                  atomic.Int64
+	loads, stores, deletes atomic.Int64
+}
+
+var errGone = errors.New("no route to the storage")
+
+func (f *faulty) suffer() error {
+	time.Sleep(time.Duration(f.delay.Load()))
+	if f.gone.Load() {
+		return errGone
+	}
+	return nil
+}
+
+func (f *faulty) Load(ctx context.Context, key string) ([]byte, error) {
+	f.loads.Add(1)
+	if err := f.suffer(); err != nil {
+		return nil, err
+	}
+	return f.MemoryStore.Load(ctx, key)
+}
+
+func (f *faulty) Store(ctx context.Context, key string, value []byte) error {
+	f.stores.Add(1)
+	if err := f.suffer(); err != nil {
+		return err
+	}
+	return f.MemoryStore.Store(ctx, key, value)
+}
+
+func (f *faulty) Delete(ctx context.Context, key string) error {
+	f.deletes.Add(1)
+	if err := f.suffer(); err != nil {
+		return err
+	}
+	return f.MemoryStore.Delete(ctx, key)
+}
+
+var lifetimes = SessionConfig{Site: "site", TTL: time.Hour, Idle: 12 * time.Minute, Grace: time.Minute}
+
+// node is one of several Caddys on a store.
+func node(t *testing.T, store Store, c SessionConfig) *Sessions {
+	s := NewSessions(store, c)
+	t.Cleanup(func() { s.Close(); time.Sleep(2 * recheck); synctest.Wait() })
+	return s
+}
+
+func open(t *testing.T, s *Sessions, user, ticket string) string {
+	t.Helper()
+	value, session, err := s.Open(t.Context(), Identity{User: user, PronoteID: "KT2AQ3UW4S98DPYX"}, ticket)
+	if err != nil || session.User != user {
+		t.Fatalf("Open = %v", err)
+	}
+	return value
+}
+
+// expect looks value up and complains where the outcome is not want.
+func expect(t *testing.T, s *Sessions, value string, want error) *Session {
+	t.Helper()
+	session, err := s.Lookup(t.Context(), value, false)
+	if !errors.Is(err, want) {
+		t.Fatalf("Lookup = %v, want %v", err, want)
+	}
+	return session
+}
+
+func TestSessionIsSharedAndItsEndIsKnownWithinASecond(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := new(faulty)
+		a, b := node(t, store, lifetimes), node(t, store, lifetimes)
+		value := open(t, a, "cdurand", "ST-1")
+		expect(t, a, value, nil)
+		if got := expect(t, b, value, nil); got.User != "cdurand" || got.PronoteID != "KT2AQ3UW4S98DPYX" {
+			t.Errorf("the other node knows %+v", got.Identity)
+		}
+		if err := a.End(t.Context(), expect(t, a, value, nil)); err != nil {
+			t.Fatal(err)
+		}
+		expect(t, a, value, ErrNoSession)
+		time.Sleep(recheck)
+		expect(t, b, value, ErrNoSession)
+	})
+}
+
+func TestStoreIsAskedOnceASecondPerSession(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := new(faulty)
+		a := node(t, store, lifetimes)
+		value := open(t, a, "cdurand", "ST-1")
+		before := store.loads.Load()
+		for range 10 {
+			time.Sleep(recheck)
+			var wg sync.WaitGroup
+			for range 20 {
+				wg.Go(func() { expect(t, a, value, nil) })
+			}
+			wg.Wait()
+		}
+		if asked := store.loads.Load() - before; asked != 10 {
+			t.Errorf("200 requests in 10 s asked the store %d times, want 10", asked)
+		}
+		if stores := store.stores.Load(); stores != 2 { // the key, once a site, and the session
+			t.Errorf("one login wrote %d times, want 2", stores)
+		}
+	})
+}
+
+func TestSessionLifetimes(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		every  time.Duration // a request each
+		person bool
+		last   time.Duration // the last one that is served
+	}{
+		{"absolute, however busy", 6 * time.Minute, true, 54 * time.Minute},
+		{"idle, polls do not count", 6 * time.Minute, false, 12 * time.Minute},
+		{"idle, person gone", 18 * time.Minute, true, 0},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				a := node(t, new(faulty), lifetimes)
+				value := open(t, a, "cdurand", "ST-1")
+				var last time.Duration
+				for at := test.every; at < 2*time.Hour; at += test.every {
+					time.Sleep(test.every)
+					if _, err := a.Lookup(t.Context(), value, test.person); err != nil {
+						break
+					}
+					last = at
+				}
+				if last != test.last {
+					t.Errorf("last served after %s, want %s", last, test.last)
+				}
+			})
+		})
+	}
+}
+
+// A person who works on one node must not be logged out by the other, which
+// never sees them, nor by a restart.
+func TestIdleTimeIsSharedByTheNodes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := new(faulty)
+		a, b := node(t, store, lifetimes), node(t, store, lifetimes)
+		value := open(t, a, "cdurand", "ST-1")
+		expect(t, b, value, nil)
+		for range 10 {
+			time.Sleep(3 * time.Minute)
+			if _, err := a.Lookup(t.Context(), value, true); err != nil {
+				t.Fatal(err)
+			}
+			synctest.Wait()
+		}
+		expect(t, b, value, nil)
+		expect(t, node(t, store, lifetimes), value, nil) // a restart
+		time.Sleep(lifetimes.Idle + 2*time.Minute)
+		expect(t, b, value, ErrNoSession)
+	})
+}
+
+func TestStorageGone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := new(faulty)
+		a := node(t, store, lifetimes)
+		known := open(t, a, "cdurand", "ST-1")
+		unknown := open(t, node(t, store, lifetimes), "other", "ST-2")
+		store.gone.Store(true)
+		time.Sleep(recheck)
+		expect(t, a, known, nil)
+		expect(t, a, unknown, ErrStorage)
+		if _, _, err := a.Open(t.Context(), Identity{User: "new"}, "ST-3"); !errors.Is(err, ErrStorage) {
+			t.Errorf("a login without storage: %v, want ErrStorage", err)
+		}
+		time.Sleep(lifetimes.Grace - 2*recheck)
+		expect(t, a, known, nil)
+		time.Sleep(2 * recheck)
+		expect(t, a, known, ErrStorage)
+		store.gone.Store(false)
+		time.Sleep(2 * recheck)
+		expect(t, a, known, nil) // nobody has to log in again
+		expect(t, a, unknown, nil)
+	})
+}
+
+func TestStorageStuckCostsTwoSecondsOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := new(faulty)
+		a := node(t, store, lifetimes)
+		value := open(t, a, "cdurand", "ST-1")
+		store.delay.Store(int64(time.Minute))
+		time.Sleep(recheck)
+		start := time.Now()
+		var wg sync.WaitGroup
+		for range 50 {
+			wg.Go(func() { expect(t, a, value, nil) })
+		}
+		wg.Wait()
+		if waited := time.Since(start); waited != storageTimeout {
+			t.Errorf("50 requests waited %s, want %s", waited, storageTimeout)
+		}
+		store.delay.Store(0)
+		time.Sleep(time.Minute) // lets what is stuck go
+	})
+}
+
+// A logout that the store could not be told about must neither be undone here
+// nor forgotten.
+func TestLogoutDuringAnOutageIsRemembered(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := new(faulty)
+		a := node(t, store, lifetimes)
+		value := open(t, a, "cdurand", "ST-1")
+		session := expect(t, a, value, nil)
+		store.gone.Store(true)
+		if err := a.End(t.Context(), session); !errors.Is(err, ErrStorage) {
+			t.Errorf("End = %v, want ErrStorage", err)
+		}
+		expect(t, a, value, ErrNoSession)
+		store.gone.Store(false)
+		expect(t, a, value, ErrNoSession)
+		time.Sleep(3 * recheck)
+		expect(t, node(t, store, lifetimes), value, ErrNoSession)
+	})
+}
+
+func TestSingleLogoutFindsASessionOnAnyNode(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := new(faulty)
+		a, b := node(t, store, lifetimes), node(t, store, lifetimes)
+		value := open(t, a, "cdurand", "ST-1")
+		for ticket, want := range map[string]bool{"ST-2": false, "": false, "ST-1": true} {
+			if ended, err := b.EndTicket(t.Context(), ticket); ended != want || err != nil {
+				t.Errorf("EndTicket(%q) = %v, %v, want %v", ticket, ended, err, want)
+			}
+		}
+		time.Sleep(recheck)
+		expect(t, a, value, ErrNoSession)
+	})
+}
+
+func TestLiveResponsesEndWithTheirSession(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := new(faulty)
+		a, b := node(t, store, lifetimes), node(t, store, lifetimes)
+		for _, test := range []struct {
+			name string
+			end  func(*Session)
+		}{
+			{"ended here", func(s *Session) { _ = a.End(t.Context(), s) }},
+			{"ended on the other node", func(*Session) { _, _ = b.EndTicket(t.Context(), "ST-1") }},
+			{"run out", func(*Session) { time.Sleep(lifetimes.TTL) }},
+		} {
+			session := expect(t, a, open(t, a, "cdurand", "ST-1"), nil)
+			var cut atomic.Int64
+			var poll, done Hold
+			session.Hold(&poll, func() { cut.Add(1) })
+			session.Hold(&done, func() { cut.Add(100) })
+			done.Release()
+			test.end(session)
+			time.Sleep(recheck + recheck/4)
+			if cut.Load() != 1 {
+				t.Errorf("%s: cut = %d, want 1: the poll once, what was over never", test.name, cut.Load())
+			}
+			poll.Release()
+			if session.Hold(&poll, func() {}) {
+				t.Errorf("%s: a new response begins", test.name)
+			}
+		}
+	})
+}
+
+func TestLiveResponsesGoOverToThePersonsNextSession(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := node(t, new(faulty), lifetimes)
+		old := expect(t, a, open(t, a, "cdurand", "ST-1"), nil)
+		next := expect(t, a, open(t, a, "cdurand", "ST-2"), nil)
+		var cut atomic.Bool
+		var download Hold
+		old.Hold(&download, func() { cut.Store(true) })
+		old.handOver(next)
+		_ = a.End(t.Context(), old)
+		if cut.Load() {
+			t.Error("the old session's end cut it")
+		}
+		_ = a.End(t.Context(), next)
+		if !cut.Load() {
+			t.Error("the new session's end did not")
+		}
+		download.Release()
+	})
+}
+
+func TestOnlyOurOwnCookieOpensASession(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := new(faulty)
+		a := node(t, store, lifetimes)
+		value := open(t, a, "cdurand", "ST-1")
+		other := lifetimes
+		other.Site = "other"
+		expect(t, node(t, store, other), value, ErrNoSession) // another site's cookie
+		expect(t, a, "", ErrNoSession)
+		expect(t, a, value+"A", ErrNoSession)
+		expect(t, a, strings.Repeat("A", len(value)), ErrNoSession)
+		for n := range value {
+			for _, c := range []byte{'A', 'B', '_', '=', ' '} {
+				forged := value[:n] + string(c) + value[n+1:]
+				if forged != value {
+					expect(t, a, forged, ErrNoSession)
+				}
+			}
+		}
+		expect(t, a, value, nil)
+	})
+}
+
+func TestMadeUpCookiesNeverReachTheStore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := new(faulty)
+		a := node(t, store, lifetimes)
+		open(t, a, "cdurand", "ST-1")
+		before := store.loads.Load()
+		for n := range 1000 {
+			expect(t, a, newCookie(&[32]byte{1}, 1<<31, keyOfTicket("site", fmt.Sprint(n))), ErrNoSession)
+		}
+		if asked := store.loads.Load() - before; asked != 0 {
+			t.Errorf("a thousand made-up cookies asked the store %d times", asked)
+		}
+	})
+}
+
+func TestTheStoreHoldsNoCookie(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := new(MemoryStore)
+		a := node(t, store, lifetimes)
+		value := open(t, a, "cdurand", "ST-1")
+		raw, _ := base64.RawURLEncoding.DecodeString(value)
+		for key, stored := range store.values {
+			for what, secret := range map[string]string{"cookie": value, "secret": string(raw[secretAt:macAt]), "ticket": "ST-1"} {
+				if strings.Contains(key+string(stored), secret) {
+					t.Errorf("%s holds the %s", key, what)
+				}
+			}
+		}
+	})
+}
+
+func TestExpiredSessionsAreRemovedAndLiveOnesAreNotRead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := new(faulty)
+		a := node(t, store, lifetimes)
+		for n := range 100 {
+			open(t, a, "cdurand", fmt.Sprint("ST-", n))
+		}
+		time.Sleep(54 * time.Minute)
+		late := open(t, a, "late", "ST-late")
+		before := store.loads.Load()
+		time.Sleep(24 * time.Minute)
+		if kept := len(store.values); kept > 2 { // the key and the late session
+			t.Errorf("%d values are left, want 2", kept)
+		}
+		if read := store.loads.Load() - before; read != 0 {
+			t.Errorf("sweeping read %d sessions", read)
+		}
+		_, err := a.Lookup(t.Context(), late, true)
+		if !errors.Is(err, ErrNoSession) { // idle by now, but its record was there to say so
+			t.Errorf("the late session: %v", err)
+		}
+	})
+}
+
+func TestThreeHundredFirstLoginsMakeOneKey(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := new(faulty)
+		store.delay.Store(int64(time.Millisecond))
+		a, b := node(t, store, lifetimes), node(t, store, lifetimes)
+		values := make([]string, 300)
+		var wg sync.WaitGroup
+		for n := range values {
+			wg.Go(func() { values[n] = open(t, []*Sessions{a, b}[n%2], fmt.Sprint(n), fmt.Sprint("ST-", n)) })
+		}
+		wg.Wait()
+		for n, value := range values {
+			if got := expect(t, []*Sessions{b, a}[n%2], value, nil); got.User != fmt.Sprint(n) {
+				t.Fatalf("login %d became %s", n, got.User)
+			}
+		}
+	})
+}
+
+// A cache that grew with every login would fill the memory in a school year.
+func TestTheCacheIsBounded(t *testing.T) {
+	var c cache
+	for n := range shards * shardLimit * 2 {
+		c.add(&Session{key: keyOfTicket("site", fmt.Sprint(n))})
+	}
+	if n := len(c.all(func(*Session) bool { return true })); n > shards*shardLimit {
+		t.Errorf("it holds %d sessions, want %d at most", n, shards*shardLimit)
+	}
+}
+
+func BenchmarkLookup(b *testing.B) {
+	s := NewSessions(new(MemoryStore), lifetimes)
+	defer s.Close()
+	value, _, err := s.Open(b.Context(), Identity{User: "cdurand"}, "ST-1")
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := s.Lookup(b.Context(), value, true); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

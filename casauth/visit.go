@@ -1,0 +1,142 @@
+package casauth
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/pronote-cas/caddy-pronote-cas/casauth/address"
+	"github.com/pronote-cas/caddy-pronote-cas/casauth/pronote"
+)
+
+// Visit is one request, as it came in.
+type Visit struct {
+	Request   *http.Request // method, header and body as they stand now; the body may be read and put back
+	Asked     string        // the request target as the client wrote it (RFC 9112 §3.2)
+	Upstream  string        // the target that would go upstream; other than Asked where something rewrote it
+	EarlyData bool          // sent in TLS early data, which an attacker can replay
+}
+
+// Action is what to do with a Visit.
+type Action uint8
+
+const (
+	Pass     Action = iota // on to the next handler, upstream in the end
+	Redirect               // 302 to Location
+	Refuse                 // answer Err: a page for a person, a problem (RFC 9457) for a script
+	Show                   // answer one of our own pages
+	Reply                  // 200 with Body: a single-logout message was understood
+)
+
+// Event is what happened besides, for log, metrics and Caddy's events.
+type Event uint8
+
+const (
+	Nothing      Event = iota
+	LoginStarted       // a browser was sent to the CAS server
+	LoggedIn           // a ticket became a session
+	LoggedOut          // a person ended the session
+	SingleLogout       // the CAS server ended it, or tried
+)
+
+// OwnPage names the pages that are no refusal.
+type OwnPage uint8
+
+const (
+	StatusPage    OwnPage = iota // logged in, or not
+	LoggedOutPage                // the session has ended
+)
+
+// Decision is what to do with a Visit, and all that is needed to do it.
+type Decision struct {
+	Action
+	Event        Event
+	Session      *Session       // who it is: upstream gets the identity; nil: none
+	Espace       pronote.Espace // the Espace that the request is for, if it names one
+	StripTickets bool           // Pass: the tickets in the query are not PRONOTE's
+	Location     string         // Redirect: absolute URL; Refuse: where a login would start
+	Person       bool           // Refuse: a person sees the answer, not a script
+	Posted       bool           // Refuse: the person sent a form, which is lost
+	Err          *Error         // Refuse; with other actions, what went wrong without changing the answer
+	Page         OwnPage        // Show
+	ContentType  string         // Reply
+	Body         string         // Reply
+	Cookies      []http.Cookie  // to set, name and value only; MaxAge -1 deletes
+}
+
+func refuse(v *Visit, reason Reason, cause error) Decision {
+	return Decision{Action: Refuse, Person: navigates(v.Request), Posted: posts(v.Request), Err: &Error{Reason: reason, Cause: cause}}
+}
+
+// navigates tells a navigation, whose answer a person sees, from a script's
+// call. Fetch Metadata (W3C) says so; a client that sends none accepts HTML and
+// does not call itself XMLHttpRequest.
+func navigates(r *http.Request) bool {
+	if mode := header(r, "Sec-Fetch-Mode"); mode != "" {
+		return mode == "navigate" && header(r, "Sec-Fetch-Dest") != "empty"
+	}
+	switch header(r, "Sec-Fetch-Dest") {
+	case "":
+		return header(r, "X-Requested-With") == "" && strings.Contains(header(r, "Accept"), "text/html")
+	case "document", "iframe", "frame":
+		return true
+	}
+	return false
+}
+
+func reads(r *http.Request) bool { return r.Method == http.MethodGet || r.Method == http.MethodHead }
+func posts(r *http.Request) bool { return !reads(r) }
+
+// foreign reports whether another site made the browser send r. A client that
+// says nothing at all about where it comes from is no browser of today.
+func (g *Gate) foreign(r *http.Request) bool {
+	if site := header(r, "Sec-Fetch-Site"); site != "" {
+		return site == "cross-site"
+	}
+	for _, name := range [...]string{"Origin", "Referer"} {
+		if from := header(r, name); from != "" {
+			return !g.ours(from)
+		}
+	}
+	return false
+}
+
+// ours reports whether an address lies on the public origin.
+func (g *Gate) ours(where string) bool {
+	u, err := url.Parse(where)
+	if err != nil || u.User != nil {
+		return false
+	}
+	origin, err := address.ParseOrigin(u.Scheme + "://" + u.Host)
+	return err == nil && origin == g.Public
+}
+
+// header returns the first value under name, which is in canonical form.
+func header(r *http.Request, name string) string {
+	if values := r.Header[name]; len(values) > 0 {
+		return values[0]
+	}
+	return ""
+}
+
+// cookie returns the value of the cookie called name. Two different ones under
+// one name mean that somebody tossed one in from a neighbouring site (RFC 6265
+// §8.6): then neither is believed.
+func cookie(r *http.Request, name string) (value string, ok bool) {
+	for _, line := range r.Header["Cookie"] {
+		for line != "" {
+			var pair string
+			pair, line, _ = strings.Cut(line, ";")
+			pair = strings.TrimLeft(pair, " \t")
+			if len(pair) <= len(name) || pair[len(name)] != '=' || pair[:len(name)] != name {
+				continue
+			}
+			found := strings.TrimRight(pair[len(name)+1:], " \t")
+			if ok && found != value {
+				return "", false
+			}
+			value, ok = found, true
+		}
+	}
+	return value, ok
+}
