@@ -1,0 +1,195 @@
+package caddymodule
+
+import (
+	"net/http"
+	"strings"
+
+	"github.com/pronote-cas/caddy-pronote-cas/casauth"
+)
+
+// identityHeaders are the headers that tell upstream who it is. Upstream believes
+// them, so no request may bring its own.
+type identityHeaders struct {
+	pronoteID  string // "" is never: there is a default
+	user       string // "" for none
+	attributes []AttributeHeader
+	folded     []string // every name above, folded
+	lengths    uint64   // bit n: a name of n bytes is among them (n < 64), which most are not
+	long       bool     // a name of 64 bytes or more is among them
+}
+
+// fold maps the spellings of a header's name that some server somewhere takes for
+// the same: CGI and WSGI turn both - and . into _, and none minds case.
+func fold(name string) string {
+	return strings.NewReplacer("_", "-", ".", "-").Replace(strings.ToLower(name))
+}
+
+// prepare readies h for use and returns a name that stands in it twice, or "".
+func (h *identityHeaders) prepare() (twice string) {
+	names := []string{h.pronoteID, h.user}
+	for _, a := range h.attributes {
+		names = append(names, a.Name)
+	}
+	seen := make(map[string]bool)
+	for _, name := range names {
+		folded := fold(name)
+		if name == "" {
+			continue
+		}
+		if seen[folded] {
+			return name
+		}
+		seen[folded] = true
+		h.folded = append(h.folded, folded)
+		if len(name) < 64 {
+			h.lengths |= 1 << len(name)
+		} else {
+			h.long = true
+		}
+	}
+	return ""
+}
+
+// ours reports whether name could be read as one of our headers.
+func (h *identityHeaders) ours(name string) bool {
+	if len(name) < 64 && h.lengths&(1<<len(name)) == 0 || len(name) >= 64 && !h.long {
+		return false
+	}
+	for _, folded := range h.folded {
+		if len(folded) == len(name) && foldEqual(name, folded) {
+			return true
+		}
+	}
+	return false
+}
+
+// foldEqual reports whether fold(name) is folded, without making a string.
+func foldEqual(name, folded string) bool {
+	for i := range len(name) {
+		c := name[i]
+		switch {
+		case 'A' <= c && c <= 'Z':
+			c += 'a' - 'A'
+		case c == '_' || c == '.':
+			c = '-'
+		}
+		if c != folded[i] {
+			return false
+		}
+	}
+	return true
+}
+
+// strip removes from r whatever could be read as one of our headers, wherever a
+// request can carry one, and our own cookies, which are none of upstream's business.
+func (h *identityHeaders) strip(r *http.Request, cookies ...string) {
+	for name := range r.Header {
+		if h.ours(name) {
+			delete(r.Header, name)
+		}
+	}
+	// "Connection: X-Pronote-Id" makes the next proxy delete the header that is set
+	// below as hop-by-hop (RFC 9110 §7.6.1), so that nobody seems to be logged in.
+	if tokens := r.Header["Connection"]; len(tokens) > 0 {
+		h.stripTokens(r.Header, "Connection", tokens)
+	}
+	// PRONOTE has no use for trailers, and what net/http reads into this map later
+	// includes fields that were never announced.
+	if r.Trailer != nil || r.Header["Trailer"] != nil {
+		r.Trailer = nil
+		delete(r.Header, "Trailer")
+	}
+	if lines := r.Header["Cookie"]; len(lines) > 0 {
+		stripCookies(r.Header, lines, cookies)
+	}
+}
+
+// stripTokens removes our names from the comma-separated lists under name.
+func (h *identityHeaders) stripTokens(header http.Header, name string, lines []string) {
+	var kept []string
+	removed := false
+	for _, line := range lines {
+		for token := range strings.SplitSeq(line, ",") {
+			token = strings.TrimSpace(token)
+			if h.ours(token) {
+				removed = true
+			} else if token != "" {
+				kept = append(kept, token)
+			}
+		}
+	}
+	switch {
+	case !removed:
+	case len(kept) == 0:
+		delete(header, name)
+	default:
+		header[name] = []string{strings.Join(kept, ", ")}
+	}
+}
+
+// stripCookies removes the named cookies and leaves the others byte for byte.
+func stripCookies(header http.Header, lines, names []string) {
+	var kept []string
+	removed := false
+	for _, line := range lines {
+		var rest strings.Builder
+		for pair := range strings.SplitSeq(line, ";") {
+			if named(strings.TrimLeft(pair, " \t"), names) {
+				removed = true
+				continue
+			}
+			if rest.Len() > 0 {
+				rest.WriteByte(';')
+			} else {
+				pair = strings.TrimLeft(pair, " \t")
+			}
+			rest.WriteString(pair)
+		}
+		if rest.Len() > 0 {
+			kept = append(kept, rest.String())
+		}
+	}
+	switch {
+	case !removed:
+	case len(kept) == 0:
+		delete(header, "Cookie")
+	default:
+		header["Cookie"] = kept
+	}
+}
+
+func named(pair string, names []string) bool {
+	for _, name := range names {
+		if strings.HasPrefix(pair, name) && (len(pair) == len(name) || pair[len(name)] == '=' || pair[len(name)] == ' ') {
+			return true
+		}
+	}
+	return false
+}
+
+// set tells upstream who it is. Names and values go straight into the map: a
+// Replacer never sees them, so {env.SECRET} in a name stays what it is.
+func (h *identityHeaders) set(header http.Header, who *casauth.Identity) {
+	if who.PronoteID != "" {
+		header[h.pronoteID] = []string{who.PronoteID}
+	}
+	if h.user != "" {
+		put(header, h.user, who.User)
+	}
+	for _, a := range h.attributes {
+		put(header, a.Name, strings.Join(who.Attributes[a.Attribute], ";"))
+	}
+}
+
+// put sends no value with control characters: upstream might see two headers in it.
+func put(header http.Header, name, value string) {
+	if value == "" {
+		return
+	}
+	for i := range len(value) {
+		if value[i] < ' ' || value[i] == 0x7f {
+			return
+		}
+	}
+	header[name] = []string{value}
+}

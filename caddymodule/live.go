@@ -1,0 +1,120 @@
+package caddymodule
+
+import (
+	"context"
+	"net/http"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/pronote-cas/caddy-pronote-cas/casauth"
+	"github.com/pronote-cas/caddy-pronote-cas/casauth/pronote"
+)
+
+// live sends r on and cuts the response if the session ends before it does.
+func (h *Handler) live(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, d casauth.Decision) error {
+	ctx, cut := context.WithCancel(r.Context())
+	defer cut()
+	out := &response{ResponseWriterWrapper: caddyhttp.ResponseWriterWrapper{ResponseWriter: w}, cut: cut}
+	if !d.Session.Hold(&out.hold, out.end) {
+		return h.ended(w, r)
+	}
+	err := next.ServeHTTP(out, r.WithContext(ctx))
+	out.hold.Release()
+	if out.over && !out.wrote {
+		return h.ended(w, r) // a long poll that was waiting: its page learns why
+	}
+	return err
+}
+
+// ended answers a request whose session ended while it was under way.
+func (h *Handler) ended(w http.ResponseWriter, r *http.Request) error {
+	h.answer(w, r, h.gate.Ended(r))
+	return nil
+}
+
+// response is an answer on its way to a person with a session.
+type response struct {
+	caddyhttp.ResponseWriterWrapper
+	hold  casauth.Hold
+	cut   context.CancelFunc
+	over  bool // the session ended meanwhile; read only after hold.Release
+	wrote bool
+}
+
+// end is called at most once, and never after hold.Release.
+func (w *response) end() {
+	w.over = true
+	w.cut()
+}
+
+// WriteHeader keeps pages out of every cache: PRONOTE writes credentials for one
+// session into them.
+func (w *response) WriteHeader(status int) {
+	if !w.wrote && (status >= 200 || status == http.StatusSwitchingProtocols) {
+		w.wrote = true
+		header := w.Header()
+		if types := header["Content-Type"]; len(types) > 0 && isHTML(types[0]) {
+			header["Cache-Control"] = noStore
+		}
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+var noStore = []string{"no-store"}
+
+func isHTML(contentType string) bool {
+	return len(contentType) >= 9 && strings.EqualFold(contentType[:9], "text/html") ||
+		len(contentType) >= 21 && strings.EqualFold(contentType[:21], "application/xhtml+xml")
+}
+
+// Write implements http.ResponseWriter.
+func (w *response) Write(p []byte) (int, error) {
+	if !w.wrote {
+		if w.Header()["Content-Type"] == nil && isHTML(http.DetectContentType(p)) {
+			w.Header()["Cache-Control"] = noStore
+		}
+		w.WriteHeader(http.StatusOK)
+	}
+	return w.ResponseWriter.Write(p)
+}
+
+// placeholders answers {http.auth.user.*} and {http.pronote_cas.*}. Without a
+// session they are empty: a placeholder that nobody answers would go upstream as
+// literal text.
+type placeholders struct {
+	session *casauth.Session
+	espace  pronote.Espace
+}
+
+func (p *placeholders) install(r *http.Request) {
+	if repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
+		repl.Map(p.get)
+	}
+}
+
+// forget makes the placeholders empty again: the access log is written after the
+// request, and it has a field for {http.auth.user.id}.
+func (p *placeholders) forget() { p.session = nil }
+
+func (p *placeholders) get(key string) (any, bool) {
+	if name, ok := strings.CutPrefix(key, "http.auth.user."); ok {
+		switch {
+		case p.session == nil:
+			return "", true
+		case name == "id":
+			return p.session.User, true
+		case name == "pronote_id":
+			return p.session.PronoteID, true
+		}
+		return strings.Join(p.session.Attributes[name], ";"), true
+	}
+	if name, ok := strings.CutPrefix(key, "http.pronote_cas."); ok {
+		if name == "espace" && p.session != nil && p.espace != pronote.NoEspace {
+			return p.espace.String(), true
+		}
+		return "", true
+	}
+	return nil, false
+}

@@ -1,0 +1,199 @@
+package caddymodule
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/pronote-cas/caddy-pronote-cas/caddymodule/pages"
+	"github.com/pronote-cas/caddy-pronote-cas/casauth"
+	"github.com/pronote-cas/caddy-pronote-cas/casauth/address"
+)
+
+// ServeHTTP is one request from top to bottom: what came in becomes a Visit, the
+// gate decides, and the decision is carried out.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	if h.Outside && !strings.HasPrefix(r.URL.Path, casauth.Prefix) {
+		return h.pass(w, r, next, casauth.Decision{})
+	}
+	v := h.visit(r)
+	d := h.gate.Decide(r.Context(), &v)
+	if d.Action == casauth.Pass {
+		return h.pass(w, r, next, d)
+	}
+	h.answer(w, r, d)
+	return nil
+}
+
+// visit collects what came in. The directive runs after rewrite, redir and the
+// like, so what was asked stands in the request as it was before them.
+func (h *Handler) visit(r *http.Request) casauth.Visit {
+	v := casauth.Visit{Request: r, Asked: r.RequestURI, EarlyData: earlyData(r)}
+	original, ok := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request)
+	if !ok { // not below a Caddy server
+		original = http.Request{URL: r.URL, RequestURI: r.RequestURI}
+	}
+	v.Asked = original.RequestURI
+	if original.URL.Host != "" && original.URL.User == nil && h.gate.Public.Names(original.URL.Host) {
+		v.Asked = original.URL.RequestURI() // absolute form, to ourselves (RFC 9112 §3.2.2)
+	}
+	v.Upstream = v.Asked
+	if u := original.URL; u != r.URL && (u.Path != r.URL.Path || u.RawPath != r.URL.RawPath || u.RawQuery != r.URL.RawQuery) {
+		v.Upstream = r.URL.RequestURI()
+	}
+	return v
+}
+
+// earlyData reports whether r came before the TLS handshake was complete, here
+// or at a proxy in front (RFC 8470 §5.1).
+func earlyData(r *http.Request) bool {
+	return r.TLS != nil && !r.TLS.HandshakeComplete || len(r.Header["Early-Data"]) > 0 && r.Header["Early-Data"][0] == "1"
+}
+
+// pass sends r on, with the identity of d's session and no other.
+func (h *Handler) pass(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, d casauth.Decision) error {
+	h.identity.strip(r, h.cookies.names(h.gate)...)
+	if d.StripTickets {
+		stripTickets(r)
+	}
+	known := &placeholders{}
+	known.install(r)
+	if d.Session == nil {
+		return next.ServeHTTP(w, r)
+	}
+	known.session, known.espace = d.Session, d.Espace
+	defer known.forget()
+	h.identity.set(r.Header, &d.Session.Identity)
+	return h.live(w, r, next, d)
+}
+
+// stripTickets takes our own used ticket out of what goes upstream.
+func stripTickets(r *http.Request) {
+	clean := *r.URL
+	clean.RawQuery = address.WithoutTickets(clean.RawQuery)
+	*r.URL = clean
+	r.RequestURI = clean.RequestURI()
+}
+
+// answer carries out what does not go upstream.
+func (h *Handler) answer(w http.ResponseWriter, r *http.Request, d casauth.Decision) {
+	code := h.log.decision(r, &d)
+	for i := range d.Cookies {
+		http.SetCookie(w, h.cookies.dress(&d.Cookies[i]))
+	}
+	header := w.Header()
+	header.Set("Cache-Control", "no-store")
+	switch d.Action {
+	case casauth.Redirect:
+		header.Set("Location", d.Location)
+		header.Set("Referrer-Policy", "no-referrer") // a ticket in the address must not travel on
+		w.WriteHeader(http.StatusFound)
+	case casauth.Reply:
+		header.Set("Content-Type", d.ContentType)
+		header.Set("X-Content-Type-Options", "nosniff")
+		w.WriteHeader(http.StatusOK)
+		_, _ = w.Write([]byte(d.Body)) // a client that left needs no answer
+	case casauth.Show:
+		pages.Write(w, r, h.dressed(pages.Page{Kind: ownPage(d), Retry: d.Location}))
+	case casauth.Refuse:
+		h.refuse(w, r, d, code)
+	}
+}
+
+func ownPage(d casauth.Decision) pages.Kind {
+	switch {
+	case d.Page == casauth.LoggedOutPage:
+		return pages.LoggedOut
+	case d.Session != nil:
+		return pages.SessionOpen
+	}
+	return pages.SessionNone
+}
+
+// refuse answers a person with a page and a script with a problem.
+func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, d casauth.Decision, code string) {
+	page := h.refusalPage(r, d)
+	page.Code = code
+	switch d.Err.Reason {
+	case casauth.MethodNotAllowed:
+		w.Header().Set("Allow", "GET")
+	case casauth.SessionRequired:
+		if !d.Person {
+			pages.Problem(w, r, page.Status, pages.ProblemFields{
+				Kind: pages.LoginRequired, Code: code, Reason: string(d.Err.Reason), LoginURL: d.Location})
+			return
+		}
+	}
+	if d.Person || r.Method == http.MethodGet && strings.Contains(r.Header.Get("Accept"), "text/html") {
+		pages.Write(w, r, page)
+		return
+	}
+	pages.Problem(w, r, page.Status, pages.ProblemFields{
+		Kind: page.Kind, Cause: page.Cause, Code: code, Reason: string(d.Err.Reason), RetryAfter: page.RetryAfter})
+}
+
+const retryAfter = 30 * time.Second
+
+// refusalPage says which page goes with which reason, and where its way on leads.
+func (h *Handler) refusalPage(r *http.Request, d casauth.Decision) pages.Page {
+	home := h.gate.Home()
+	p := pages.Page{Status: d.Err.Reason.Status(), Detail: d.Err.Public, Retry: home}
+	if d.Location != "" && d.Err.Reason != casauth.SessionRequired {
+		p.Retry = d.Location
+	}
+	switch d.Err.Reason {
+	case casauth.SessionRequired:
+		p.Kind = pages.SessionEnded
+		if back := h.gate.WayBack(r); back != "" {
+			p.Retry = back
+		}
+	case casauth.AmbiguousTarget:
+		p.Kind, p.Detail = pages.BadRequest, pathOnly(r)
+	case casauth.AdministrationHidden, casauth.NotFound:
+		p.Kind = pages.NotFound
+	case casauth.MethodNotAllowed:
+		p.Kind = pages.MethodNotAllowed
+	case casauth.TicketRefused, casauth.ServiceRefused, casauth.ClockSkew, casauth.ForeignTicket:
+		p.Kind, p.Cause = pages.LoginLoop, pages.Cause(d.Err.Reason)
+	case casauth.ProxyTicket, casauth.UnknownPerson:
+		p.Kind, p.Cause = pages.Refused, pages.Cause(d.Err.Reason)
+	case casauth.UnknownIdentifier:
+		p.Kind, p.Retry = pages.UnknownIdentifier, casauth.Prefix+"logout"
+	case casauth.CASUnavailable, casauth.CASUnreadable:
+		p.Kind, p.RetryAfter = pages.ENTUnavailable, retryAfter
+		if d.Err.Reason == casauth.CASUnreadable {
+			p.Kind = pages.ENTUnreadable
+		}
+		if u, err := url.Parse(h.gate.CAS.ValidateURL); err == nil {
+			p.Detail = u.Host
+		}
+	case casauth.StorageUnavailable:
+		p.Kind, p.RetryAfter, p.Retry = pages.StorageUnavailable, retryAfter, h.gate.Again(r)
+	case casauth.EarlyData:
+		p.Kind, p.Retry = pages.TooEarly, h.gate.Again(r)
+	case casauth.ForeignLogout:
+		p.Kind = pages.LogoutConfirm
+	case casauth.UnreadableLogout:
+		p.Kind, p.Cause = pages.Refused, pages.Cause(d.Err.Reason)
+	default:
+		p.Kind = pages.Refused
+	}
+	return h.dressed(p)
+}
+
+// dressed adds what every page of this site has.
+func (h *Handler) dressed(p pages.Page) pages.Page {
+	if h.cookies.sameSite == http.SameSiteNoneMode {
+		p.FrameAncestors = "https:" // the ENT shows PRONOTE in a frame, and so our pages too
+	}
+	return p
+}
+
+// pathOnly is what was asked for without its query, which may hold a ticket.
+func pathOnly(r *http.Request) string {
+	path, _, _ := strings.Cut(r.RequestURI, "?")
+	return path
+}

@@ -1,0 +1,89 @@
+package caddymodule
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/certmagic"
+
+	"github.com/pronote-cas/caddy-pronote-cas/casauth"
+)
+
+// storage is Caddy's storage as a casauth.Store: nearly the same interface.
+type storage struct {
+	certmagic.Storage
+	// A file lock is polled once a second when it is contended, so those of this
+	// process queue here first and only one of them asks the storage.
+	local casauth.MemoryStore
+}
+
+// Lock implements casauth.Store.
+func (s *storage) Lock(ctx context.Context, name string) error {
+	if err := s.local.Lock(ctx, name); err != nil {
+		return err
+	}
+	err := s.Storage.Lock(ctx, name)
+	if err != nil {
+		_ = s.local.Unlock(ctx, name) // never fails
+	}
+	return err
+}
+
+// Unlock implements casauth.Store.
+func (s *storage) Unlock(ctx context.Context, name string) error {
+	defer func() { _ = s.local.Unlock(ctx, name) }() // never fails
+	return s.Storage.Unlock(ctx, name)
+}
+
+// pool holds what outlives a configuration: the sessions, their cache and the
+// responses under way. Nothing in it knows a configuration's logger or context.
+var pool = caddy.NewUsagePool()
+
+type pooledSessions struct{ *casauth.Sessions }
+
+// Destruct implements caddy.Destructor.
+func (p pooledSessions) Destruct() error {
+	p.Close()
+	return nil
+}
+
+type pooledMemory struct{ *casauth.MemoryStore }
+
+// Destruct implements caddy.Destructor.
+func (pooledMemory) Destruct() error { return nil }
+
+// pooledSessions returns the sessions of the site: those of the configuration
+// before, where nothing that matters to them has changed.
+func (h *Handler) pooledSessions(ctx caddy.Context, set *settings) *casauth.Sessions {
+	var store casauth.Store = &storage{Storage: ctx.Storage()}
+	where := identify(ctx.Storage())
+	if set.memory {
+		// In a pool of its own: other lifetimes make new Sessions, but log nobody out.
+		where = "memory"
+		memory := h.shared("memory "+set.session.Site, func() caddy.Destructor { return pooledMemory{new(casauth.MemoryStore)} })
+		store = memory.(pooledMemory).MemoryStore
+	}
+	c := set.session
+	key := fmt.Sprintf("sessions %s %s %s %s %s", c.Site, where, time.Duration(c.TTL), c.Idle, c.Grace)
+	sessions := h.shared(key, func() caddy.Destructor { return pooledSessions{casauth.NewSessions(store, c)} })
+	return sessions.(pooledSessions).Sessions
+}
+
+// shared returns what the pool has under key, or puts there what create makes.
+// Cleanup gives it back.
+func (h *Handler) shared(key string, create func() caddy.Destructor) any {
+	value, _, _ := pool.LoadOrNew(key, func() (caddy.Destructor, error) { return create(), nil }) // create has no error
+	h.pooled = append(h.pooled, key)
+	return value
+}
+
+// identify tells storages apart. Two configurations have the same one only where
+// that is certain; where it is not, sessions are looked up afresh, which is all.
+func identify(s certmagic.Storage) string {
+	if files, ok := s.(*certmagic.FileStorage); ok {
+		return files.Path
+	}
+	return fmt.Sprintf("%T %p", s, s)
+}
