@@ -1,10 +1,6 @@
 package caddymodule
 
-import (
-	"net/http"
-
-	"github.com/pronote-cas/caddy-pronote-cas/casauth"
-)
+import "net/http"
 
 // cookieStyle is what our cookies have in common.
 type cookieStyle struct {
@@ -17,6 +13,3 @@ func (s cookieStyle) dress(c *http.Cookie) *http.Cookie {
 	c.Path, c.HttpOnly, c.Secure, c.SameSite = "/", true, s.secure, s.sameSite
 	return c
 }
-
-// names are the cookies that upstream must not see.
-func (cookieStyle) names(g *casauth.Gate) []string { return g.CookieNames() }

@@ -82,7 +82,7 @@ func foldEqual(name, folded string) bool {
 
 // strip removes from r whatever could be read as one of our headers, wherever a
 // request can carry one, and our own cookies, which are none of upstream's business.
-func (h *identityHeaders) strip(r *http.Request, cookies ...string) {
+func (h *identityHeaders) strip(r *http.Request, cookies []string) {
 	for name := range r.Header {
 		if h.ours(name) {
 			delete(r.Header, name)
@@ -129,24 +129,13 @@ func (h *identityHeaders) stripTokens(header http.Header, name string, lines []s
 
 // stripCookies removes the named cookies and leaves the others byte for byte.
 func stripCookies(header http.Header, lines, names []string) {
-	var kept []string
+	kept := lines[:0:0]
 	removed := false
 	for _, line := range lines {
-		var rest strings.Builder
-		for pair := range strings.SplitSeq(line, ";") {
-			if named(strings.TrimLeft(pair, " \t"), names) {
-				removed = true
-				continue
-			}
-			if rest.Len() > 0 {
-				rest.WriteByte(';')
-			} else {
-				pair = strings.TrimLeft(pair, " \t")
-			}
-			rest.WriteString(pair)
-		}
-		if rest.Len() > 0 {
-			kept = append(kept, rest.String())
+		rest, cut := withoutCookies(line, names)
+		removed = removed || cut
+		if rest != "" {
+			kept = append(kept, rest)
 		}
 	}
 	switch {
@@ -158,9 +147,35 @@ func stripCookies(header http.Header, lines, names []string) {
 	}
 }
 
+// withoutCookies returns line less the named cookies, which are cut out with the
+// separator behind them.
+func withoutCookies(line string, names []string) (rest string, removed bool) {
+	for at := 0; at < len(line); {
+		end := len(line)
+		if semicolon := strings.IndexByte(line[at:], ';'); semicolon >= 0 {
+			end = at + semicolon + 1
+		}
+		if !named(strings.TrimLeft(line[at:end], " \t"), names) {
+			at = end
+			continue
+		}
+		removed = true
+		before, behind := line[:at], line[end:]
+		switch {
+		case behind == "":
+			line = strings.TrimRight(strings.TrimSuffix(before, ";"), " \t")
+		case before == "":
+			line = strings.TrimLeft(behind, " \t")
+		default:
+			line = before + behind
+		}
+	}
+	return line, removed
+}
+
 func named(pair string, names []string) bool {
 	for _, name := range names {
-		if strings.HasPrefix(pair, name) && (len(pair) == len(name) || pair[len(name)] == '=' || pair[len(name)] == ' ') {
+		if strings.HasPrefix(pair, name) && (len(pair) == len(name) || strings.IndexByte("=; \t", pair[len(name)]) >= 0) {
 			return true
 		}
 	}

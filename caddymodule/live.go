@@ -12,14 +12,22 @@ import (
 	"github.com/pronote-cas/caddy-pronote-cas/casauth/pronote"
 )
 
-// live sends r on and cuts the response if the session ends before it does.
-func (h *Handler) live(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, d casauth.Decision) error {
+// live sends r on with the identity of d's session, and cuts the response if the
+// session ends before it does.
+func (h *Handler) live(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, d *casauth.Decision) error {
 	ctx, cut := context.WithCancel(r.Context())
 	defer cut()
-	out := &response{ResponseWriterWrapper: caddyhttp.ResponseWriterWrapper{ResponseWriter: w}, cut: cut}
-	if !d.Session.Hold(&out.hold, out.end) {
+	out := &response{
+		ResponseWriterWrapper: caddyhttp.ResponseWriterWrapper{ResponseWriter: w},
+		placeholders:          placeholders{session: d.Session, espace: d.Espace},
+		cut:                   cut,
+	}
+	if !d.Session.Hold(&out.hold, out) {
 		return h.ended(w, r)
 	}
+	out.install(r)
+	defer out.forget()
+	h.identity.set(r.Header, &d.Session.Identity)
 	err := next.ServeHTTP(out, r.WithContext(ctx))
 	out.hold.Release()
 	if out.over && !out.wrote {
@@ -34,17 +42,19 @@ func (h *Handler) ended(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// response is an answer on its way to a person with a session.
+// response is an answer on its way to a person with a session. It is one piece of
+// memory for all that such a request needs, which is felt at a thousand a second.
 type response struct {
 	caddyhttp.ResponseWriterWrapper
+	placeholders
 	hold  casauth.Hold
 	cut   context.CancelFunc
 	over  bool // the session ended meanwhile; read only after hold.Release
 	wrote bool
 }
 
-// end is called at most once, and never after hold.Release.
-func (w *response) end() {
+// Cut implements casauth.Live.
+func (w *response) Cut() {
 	w.over = true
 	w.cut()
 }
@@ -79,6 +89,9 @@ func (w *response) Write(p []byte) (int, error) {
 	}
 	return w.ResponseWriter.Write(p)
 }
+
+// noPlaceholders is what a request without a session has.
+var noPlaceholders = new(placeholders)
 
 // placeholders answers {http.auth.user.*} and {http.pronote_cas.*}. Without a
 // session they are empty: a placeholder that nobody answers would go upstream as

@@ -17,12 +17,12 @@ import (
 // gate decides, and the decision is carried out.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	if h.Outside && !strings.HasPrefix(r.URL.Path, casauth.Prefix) {
-		return h.pass(w, r, next, casauth.Decision{})
+		return h.pass(w, r, next, new(casauth.Decision))
 	}
 	v := h.visit(r)
 	d := h.gate.Decide(r.Context(), &v)
 	if d.Action == casauth.Pass {
-		return h.pass(w, r, next, d)
+		return h.pass(w, r, next, &d)
 	}
 	h.answer(w, r, d)
 	return nil
@@ -54,20 +54,16 @@ func earlyData(r *http.Request) bool {
 }
 
 // pass sends r on, with the identity of d's session and no other.
-func (h *Handler) pass(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, d casauth.Decision) error {
-	h.identity.strip(r, h.cookies.names(h.gate)...)
+func (h *Handler) pass(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, d *casauth.Decision) error {
+	h.identity.strip(r, h.gate.CookieNames())
 	if d.StripTickets {
 		stripTickets(r)
 	}
-	known := &placeholders{}
-	known.install(r)
-	if d.Session == nil {
-		return next.ServeHTTP(w, r)
+	if d.Session != nil {
+		return h.live(w, r, next, d)
 	}
-	known.session, known.espace = d.Session, d.Espace
-	defer known.forget()
-	h.identity.set(r.Header, &d.Session.Identity)
-	return h.live(w, r, next, d)
+	noPlaceholders.install(r)
+	return next.ServeHTTP(w, r)
 }
 
 // stripTickets takes our own used ticket out of what goes upstream.

@@ -49,21 +49,23 @@ func (p pooledSessions) Destruct() error {
 	return nil
 }
 
-type pooledMemory struct{ *casauth.MemoryStore }
+type pooledMemory struct{ casauth.MemoryStore }
 
 // Destruct implements caddy.Destructor.
-func (pooledMemory) Destruct() error { return nil }
+func (*pooledMemory) Destruct() error { return nil }
 
 // pooledSessions returns the sessions of the site: those of the configuration
 // before, where nothing that matters to them has changed.
 func (h *Handler) pooledSessions(ctx caddy.Context, set *settings) *casauth.Sessions {
-	var store casauth.Store = &storage{Storage: ctx.Storage()}
-	where := identify(ctx.Storage())
+	var store casauth.Store
+	var where string
 	if set.memory {
 		// In a pool of its own: other lifetimes make new Sessions, but log nobody out.
 		where = "memory"
-		memory := h.shared("memory "+set.session.Site, func() caddy.Destructor { return pooledMemory{new(casauth.MemoryStore)} })
-		store = memory.(pooledMemory).MemoryStore
+		store = h.shared("memory "+set.session.Site, func() caddy.Destructor { return new(pooledMemory) }).(*pooledMemory)
+	} else {
+		where = identify(ctx.Storage())
+		store = &storage{Storage: ctx.Storage()}
 	}
 	c := set.session
 	key := fmt.Sprintf("sessions %s %s %s %s %s", c.Site, where, time.Duration(c.TTL), c.Idle, c.Grace)

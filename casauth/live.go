@@ -16,12 +16,16 @@ import (
 // the session cuts it. One Hold serves one response.
 type Hold struct {
 	session atomic.Pointer[Session]
-	cut     func()
+	live    Live
 }
 
-// Hold registers a response; cut ends it and is called at most once. It returns
-// false where the session has ended in the meantime.
-func (s *Session) Hold(h *Hold, cut func()) bool {
+// Live is a response that can be cut. Cut is called at most once, and not after
+// Release has returned.
+type Live interface{ Cut() }
+
+// Hold registers a response. It returns false where the session has ended in the
+// meantime.
+func (s *Session) Hold(h *Hold, live Live) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.ended.Load() {
@@ -30,13 +34,13 @@ func (s *Session) Hold(h *Hold, cut func()) bool {
 	if s.live == nil {
 		s.live = make(map[*Hold]struct{})
 	}
-	h.cut = cut
+	h.live = live
 	h.session.Store(s)
 	s.live[h] = struct{}{}
 	return true
 }
 
-// Release says that the response is over. After it, cut is not called.
+// Release says that the response is over.
 func (h *Hold) Release() {
 	for {
 		s := h.session.Load()
@@ -60,8 +64,8 @@ func (s *Session) end() {
 	defer s.mu.Unlock()
 	s.ended.Store(true)
 	for h := range s.live {
-		h.cut()
-		h.session.Store(nil) // last, so that after Release nothing of cut is still running
+		h.live.Cut()
+		h.session.Store(nil) // last, so that after Release no Cut is still running
 	}
 	s.live = nil
 }

@@ -84,7 +84,7 @@ func (s *Sessions) Lookup(ctx context.Context, value string, person bool) (*Sess
 	session := s.cache.find(id.key())
 	if session == nil {
 		var err error
-		if session, err = s.admit(ctx, &id); err != nil {
+		if session, err = s.admit(ctx, id); err != nil {
 			return nil, err
 		}
 	}
@@ -104,7 +104,7 @@ func (s *Sessions) Lookup(ctx context.Context, value string, person bool) (*Sess
 
 // admit makes room for a session that this node does not know yet. Only a cookie
 // that we wrote gets this far: a made-up one costs a MAC and no more.
-func (s *Sessions) admit(ctx context.Context, id *cookieID) (*Session, error) {
+func (s *Sessions) admit(ctx context.Context, id cookieID) (*Session, error) {
 	secret, err := s.keys.load(ctx)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, ErrNoSession

@@ -55,6 +55,10 @@ func (f *faulty) Delete(ctx context.Context, key string) error {
 	return f.MemoryStore.Delete(ctx, key)
 }
 
+type cutting func()
+
+func (c cutting) Cut() { c() }
+
 var lifetimes = SessionConfig{Site: "site", TTL: time.Hour, Idle: 12 * time.Minute, Grace: time.Minute}
 
 // node is one of several Caddys on a store.
@@ -272,8 +276,8 @@ func TestLiveResponsesEndWithTheirSession(t *testing.T) {
 			session := expect(t, a, open(t, a, "cdurand", "ST-1"), nil)
 			var cut atomic.Int64
 			var poll, done Hold
-			session.Hold(&poll, func() { cut.Add(1) })
-			session.Hold(&done, func() { cut.Add(100) })
+			session.Hold(&poll, cutting(func() { cut.Add(1) }))
+			session.Hold(&done, cutting(func() { cut.Add(100) }))
 			done.Release()
 			test.end(session)
 			time.Sleep(recheck + recheck/4)
@@ -281,7 +285,7 @@ func TestLiveResponsesEndWithTheirSession(t *testing.T) {
 				t.Errorf("%s: cut = %d, want 1: the poll once, what was over never", test.name, cut.Load())
 			}
 			poll.Release()
-			if session.Hold(&poll, func() {}) {
+			if session.Hold(&poll, cutting(func() {})) {
 				t.Errorf("%s: a new response begins", test.name)
 			}
 		}
@@ -295,7 +299,7 @@ func TestLiveResponsesGoOverToThePersonsNextSession(t *testing.T) {
 		next := expect(t, a, open(t, a, "cdurand", "ST-2"), nil)
 		var cut atomic.Bool
 		var download Hold
-		old.Hold(&download, func() { cut.Store(true) })
+		old.Hold(&download, cutting(func() { cut.Store(true) }))
 		old.handOver(next)
 		_ = a.End(t.Context(), old)
 		if cut.Load() {
