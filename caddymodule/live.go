@@ -20,6 +20,7 @@ func (h *Handler) live(w http.ResponseWriter, r *http.Request, next caddyhttp.Ha
 	out := &response{
 		ResponseWriterWrapper: caddyhttp.ResponseWriterWrapper{ResponseWriter: w},
 		placeholders:          placeholders{session: d.Session, espace: d.Espace},
+		rewriter:              h.rewriter,
 		cut:                   cut,
 	}
 	if !d.Session.Hold(&out.hold, out) {
@@ -30,6 +31,7 @@ func (h *Handler) live(w http.ResponseWriter, r *http.Request, next caddyhttp.Ha
 	h.identity.set(r.Header, &d.Session.Identity)
 	err := next.ServeHTTP(out, r.WithContext(ctx))
 	out.hold.Release()
+	out.finish()
 	if out.over && !out.wrote {
 		return h.ended(w, r) // a long poll that was waiting: its page learns why
 	}
@@ -40,54 +42,6 @@ func (h *Handler) live(w http.ResponseWriter, r *http.Request, next caddyhttp.Ha
 func (h *Handler) ended(w http.ResponseWriter, r *http.Request) error {
 	h.answer(w, r, h.gate.Ended(r))
 	return nil
-}
-
-// response is an answer on its way to a person with a session. It is one piece of
-// memory for all that such a request needs, which is felt at a thousand a second.
-type response struct {
-	caddyhttp.ResponseWriterWrapper
-	placeholders
-	hold  casauth.Hold
-	cut   context.CancelFunc
-	over  bool // the session ended meanwhile; read only after hold.Release
-	wrote bool
-}
-
-// Cut implements casauth.Live.
-func (w *response) Cut() {
-	w.over = true
-	w.cut()
-}
-
-// WriteHeader keeps pages out of every cache: PRONOTE writes credentials for one
-// session into them.
-func (w *response) WriteHeader(status int) {
-	if !w.wrote && (status >= 200 || status == http.StatusSwitchingProtocols) {
-		w.wrote = true
-		header := w.Header()
-		if types := header["Content-Type"]; len(types) > 0 && isHTML(types[0]) {
-			header["Cache-Control"] = noStore
-		}
-	}
-	w.ResponseWriter.WriteHeader(status)
-}
-
-var noStore = []string{"no-store"}
-
-func isHTML(contentType string) bool {
-	return len(contentType) >= 9 && strings.EqualFold(contentType[:9], "text/html") ||
-		len(contentType) >= 21 && strings.EqualFold(contentType[:21], "application/xhtml+xml")
-}
-
-// Write implements http.ResponseWriter.
-func (w *response) Write(p []byte) (int, error) {
-	if !w.wrote {
-		if w.Header()["Content-Type"] == nil && isHTML(http.DetectContentType(p)) {
-			w.Header()["Cache-Control"] = noStore
-		}
-		w.WriteHeader(http.StatusOK)
-	}
-	return w.ResponseWriter.Write(p)
 }
 
 // noPlaceholders is what a request without a session has.

@@ -22,6 +22,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddytls"
 
 	"github.com/pronote-cas/caddy-pronote-cas/casauth"
+	"github.com/pronote-cas/caddy-pronote-cas/casauth/address"
 )
 
 func init() { caddy.RegisterModule(new(Handler)) }
@@ -103,6 +104,7 @@ type Handler struct {
 	pooled   []string // keys to give back at Cleanup
 	identity identityHeaders
 	cookies  cookieStyle
+	rewriter *address.Rewriter // nil: no internal_url
 	client   *http.Transport
 	log      observer
 }
@@ -157,7 +159,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 		return err
 	}
 	set.gate.CAS.Transport = h.client
-	h.identity, h.cookies = set.identity, set.cookies
+	h.identity, h.cookies, h.rewriter = set.identity, set.cookies, set.rewriter()
 	h.log = newObserver(ctx)
 	h.sessions = h.pooledSessions(ctx, set)
 	h.gate = casauth.NewGate(set.gate, h.sessions)

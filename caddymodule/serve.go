@@ -63,7 +63,12 @@ func (h *Handler) pass(w http.ResponseWriter, r *http.Request, next caddyhttp.Ha
 		return h.live(w, r, next, d)
 	}
 	noPlaceholders.install(r)
-	return next.ServeHTTP(w, r)
+	if h.rewriter == nil || h.Outside {
+		return next.ServeHTTP(w, r)
+	}
+	out := &response{ResponseWriterWrapper: caddyhttp.ResponseWriterWrapper{ResponseWriter: w}, rewriter: h.rewriter}
+	defer out.finish()
+	return next.ServeHTTP(out, r)
 }
 
 // stripTickets takes our own used ticket out of what goes upstream.

@@ -1,0 +1,104 @@
+package caddymodule
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/pronote-cas/caddy-pronote-cas/casauth"
+	"github.com/pronote-cas/caddy-pronote-cas/casauth/address"
+)
+
+// response is PRONOTE's answer on its way out. It changes header fields and
+// streams the rest: a long poll or a download is never held back. It is one piece
+// of memory for all that a request needs, which is felt at a thousand a second.
+type response struct {
+	caddyhttp.ResponseWriterWrapper
+	placeholders                   // who it is for; a session makes pages private
+	rewriter     *address.Rewriter // nil: no private addresses to hide
+	hold         casauth.Hold
+	cut          context.CancelFunc
+	over         bool // the session ended meanwhile; read only after hold.Release
+	wrote        bool
+}
+
+// Cut implements casauth.Live.
+func (w *response) Cut() {
+	w.over = true
+	w.cut()
+}
+
+// WriteHeader changes the header on its way, that of early hints (103) included.
+func (w *response) WriteHeader(status int) {
+	if !w.wrote {
+		w.dress()
+		w.wrote = status >= 200 || status == http.StatusSwitchingProtocols
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+// Write implements http.ResponseWriter.
+func (w *response) Write(p []byte) (int, error) {
+	if !w.wrote {
+		if header := w.Header(); header["Content-Type"] == nil && header["Content-Encoding"] == nil {
+			header.Set("Content-Type", http.DetectContentType(p)) // as net/http would, too late for dress
+		}
+		w.WriteHeader(http.StatusOK)
+	}
+	return w.ResponseWriter.Write(p)
+}
+
+// ReadFrom implements io.ReaderFrom, so that a file goes out as fast as without us.
+func (w *response) ReadFrom(r io.Reader) (int64, error) {
+	if !w.wrote {
+		w.WriteHeader(http.StatusOK)
+	}
+	return w.ResponseWriterWrapper.ReadFrom(r)
+}
+
+// FlushError is what http.ResponseController calls; the header leaves with it.
+func (w *response) FlushError() error {
+	if !w.wrote {
+		w.WriteHeader(http.StatusOK)
+	}
+	return http.NewResponseController(w.ResponseWriter).Flush()
+}
+
+// finish dresses a header that net/http sends by itself when nobody has written.
+func (w *response) finish() {
+	if !w.wrote {
+		w.dress()
+	}
+}
+
+var noStore = []string{"no-store"}
+
+// dress keeps pages of people with a session out of every cache, for PRONOTE
+// writes credentials for one session into them, and hides private addresses.
+func (w *response) dress() {
+	header := w.Header()
+	if w.session != nil {
+		if types := header["Content-Type"]; len(types) > 0 && isHTML(types[0]) {
+			header["Cache-Control"] = noStore
+		}
+	}
+	if w.rewriter == nil {
+		return
+	}
+	for _, name := range [...]string{"Location", "Content-Location", "Refresh", "Link", "Set-Cookie"} {
+		for i, value := range header[name] {
+			if public, private := w.rewriter.Header(name, value); private {
+				header[name][i] = public
+			}
+		}
+	}
+}
+
+func isHTML(contentType string) bool {
+	media, _, _ := strings.Cut(contentType, ";")
+	media = strings.TrimSpace(media)
+	return strings.EqualFold(media, "text/html") || strings.EqualFold(media, "application/xhtml+xml")
+}
