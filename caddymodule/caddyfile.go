@@ -77,6 +77,12 @@ func parseDirective(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error)
 //			cookie_name <name>
 //			same_site   lax|none
 //		}
+//		relay {
+//			allow_from <address or network>...
+//			service    <url prefix>...
+//			ticket_ttl <duration>
+//			forward
+//		}
 //	}
 //
 // A line that is not marked repeatable may stand once. A refused value is named
@@ -133,11 +139,11 @@ func (p *parser) line() error {
 	case "cas_trust_pool":
 		return p.trustPool()
 	case "internal_url":
-		return p.some(&h.InternalURL)
+		return p.some(name, &h.InternalURL)
 	case "open":
-		return p.some(&h.Open)
+		return p.some(name, &h.Open)
 	case "identifier":
-		return p.some(&h.Identifier)
+		return p.some(name, &h.Identifier)
 	case "login_param":
 		var param LoginParam
 		if !p.Args(&param.Name, &param.Value) {
@@ -158,8 +164,10 @@ func (p *parser) line() error {
 		return p.espace()
 	case "session":
 		return p.session()
-	case "relay", "directory":
-		return p.Errf("%s is not available in this version: remove the block; the gate, the sessions and the identifier header work without it", name)
+	case "relay":
+		return p.relay()
+	case "directory":
+		return p.Errf("directory is not available in this version: remove the block; the gate, the relay and the identifier header work without it")
 	}
 	return p.Errf("unknown subdirective %q", name)
 }
@@ -188,13 +196,13 @@ func (p *parser) one(into *string) error {
 }
 
 // some reads a line's words, of which there is at least one.
-func (p *parser) some(into *[]string) error {
-	name, words := p.Val(), p.RemainingArgs()
+func (p *parser) some(field string, into *[]string) error {
+	words := p.RemainingArgs()
 	if len(words) == 0 || slices.Contains(words, "") {
-		return p.Errf("%s needs at least one value, and none that is empty", name)
+		return p.Errf("%s needs at least one value, and none that is empty", field)
 	}
 	for _, word := range words {
-		p.at[name+" "+word] = *p.Dispenser
+		p.at[field+" "+word] = *p.Dispenser
 	}
 	*into = append(*into, words...)
 	return p.end()
@@ -260,39 +268,63 @@ func (p *parser) espace() error {
 	return p.end()
 }
 
-func (p *parser) session() error {
+// block reads a subdirective's block; line reads one line of it.
+func (p *parser) block(line func(name string) error) error {
+	block := p.Val()
 	if p.NextArg() {
-		return p.Errf("session takes a block and no arguments, but there is %q", p.Val())
+		return p.Errf("%s takes a block and no arguments, but there is %q", block, p.Val())
 	}
-	s := new(SessionSettings)
-	p.h.Session = s
 	for nesting := p.Nesting(); p.NextBlock(nesting); {
 		name := p.Val()
-		if err := p.open("session " + name); err != nil {
+		if err := p.open(block + " " + name); err != nil {
 			return err
 		}
-		var err error
-		switch name {
-		case "store":
-			err = p.one(&s.Store)
-		case "ttl":
-			err = p.duration(&s.TTL)
-		case "idle":
-			err = p.duration(&s.Idle)
-		case "grace":
-			err = p.duration(&s.Grace)
-		case "cookie_name":
-			err = p.one(&s.CookieName)
-		case "same_site":
-			err = p.one(&s.SameSite)
-		default:
-			err = p.Errf("unknown subdirective %q of session: store, ttl, idle, grace, cookie_name or same_site", name)
-		}
-		if err != nil {
+		if err := line(name); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func (p *parser) session() error {
+	s := new(SessionSettings)
+	p.h.Session = s
+	return p.block(func(name string) error {
+		switch name {
+		case "store":
+			return p.one(&s.Store)
+		case "ttl":
+			return p.duration(&s.TTL)
+		case "idle":
+			return p.duration(&s.Idle)
+		case "grace":
+			return p.duration(&s.Grace)
+		case "cookie_name":
+			return p.one(&s.CookieName)
+		case "same_site":
+			return p.one(&s.SameSite)
+		}
+		return p.Errf("unknown subdirective %q of session: store, ttl, idle, grace, cookie_name or same_site", name)
+	})
+}
+
+func (p *parser) relay() error {
+	r := new(RelaySettings)
+	p.h.Relay = r
+	return p.block(func(name string) error {
+		switch name {
+		case "allow_from":
+			return p.some("relay allow_from", &r.AllowFrom)
+		case "service":
+			return p.some("relay service", &r.Service)
+		case "ticket_ttl":
+			return p.duration(&r.TicketTTL)
+		case "forward":
+			r.Forward = true
+			return p.end()
+		}
+		return p.Errf("unknown subdirective %q of relay: allow_from, service, ticket_ttl or forward", name)
+	})
 }
 
 // judge checks the whole and names the line that a refusal is about.

@@ -58,26 +58,11 @@ func demo(ctx context.Context, out io.Writer) (err error) {
 	hosts := new(demoHosts)
 	defer hosts.close()
 
-	ent := castest.New(castest.Options{Services: []string{"https://localhost:8443/"}})
-	defer ent.Close()
-	entAt := hosts.serve(ent)
-
-	recentAt := hosts.listen()
-	recent, err := pronotetest.NewRecent(pronotetest.Config{
-		PublicURL:  "https://localhost:8443/pronote/",
-		PrivateURL: "http://" + recentAt.addr + "/pronote/",
-		LogoutURL:  "/pronote-cas/logout",
-	})
-	if err != nil {
-		return err
-	}
-	defer recent.Close()
-	recentAt.handle(recent)
-
+	school := newDemoSchool(hosts)
 	if hosts.err != nil {
 		return hosts.err
 	}
-	if err := runCaddy(dir, map[string]string{"DIR": filepath.ToSlash(dir), "ENT": entAt, "PRONOTE": recentAt.addr}); err != nil {
+	if err := runCaddy(school.values(dir)); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, caddy.Stop()) }()
@@ -85,7 +70,10 @@ func demo(ctx context.Context, out io.Writer) (err error) {
 	if err != nil {
 		return err
 	}
-	ent.SetSLO(castest.SLO{Client: trusting})
+	if err := school.open(trusting); err != nil {
+		return err
+	}
+	defer school.close()
 
 	fmt.Fprint(out, demoText)
 	<-ctx.Done()
@@ -93,8 +81,58 @@ func demo(ctx context.Context, out io.Writer) (err error) {
 	return nil
 }
 
+// demoSchool is what stands around Caddy: the ENT and three PRONOTE.net.
+type demoSchool struct {
+	ent, gated, relayed, pages, listener *demoHost
+	close                                func()
+}
+
+func newDemoSchool(hosts *demoHosts) *demoSchool {
+	return &demoSchool{ent: hosts.listen(), gated: hosts.listen(), relayed: hosts.listen(), pages: hosts.listen(), listener: hosts.listen()}
+}
+
+// values are what demo.Caddyfile leaves open.
+func (s *demoSchool) values(dir string) map[string]string {
+	return map[string]string{
+		"DIR": filepath.ToSlash(dir), "ENT": s.ent.addr, "GATED": s.gated.addr, "RELAYED": s.relayed.addr,
+		"PAGES": s.pages.addr, "LISTENER": s.listener.addr,
+	}
+}
+
+// open begins to serve. client is for those that call through Caddy.
+func (s *demoSchool) open(client *http.Client) error {
+	ent := castest.New(castest.Options{
+		Services: []string{"https://localhost:8443/", "https://localhost:8444/", "https://localhost:8445/"},
+		SLO:      castest.SLO{Client: client},
+	})
+	const logout, wait = "/pronote-cas/logout", 20 * time.Second
+	gated, err := pronotetest.NewRecent(pronotetest.Config{PublicURL: "https://localhost:8443/pronote/", LogoutURL: logout, PollWait: wait})
+	// The two that delegate know nothing but their private addresses.
+	relayed, err2 := pronotetest.NewRecent(pronotetest.Config{
+		PrivateURL: "http://" + s.relayed.addr + "/pronote/", LogoutURL: logout, PollWait: wait, Client: client,
+		CAS: &pronotetest.CAS{URL: "https://localhost:8444/pronote-cas"},
+	})
+	legacy, err3 := pronotetest.NewLegacy(pronotetest.LegacyConfig{
+		ServiceURL: "http://" + s.listener.addr,
+		Config: pronotetest.Config{
+			PrivateURL: "http://" + s.pages.addr + "/", LogoutURL: logout, PollWait: wait, Client: client,
+			CAS: &pronotetest.CAS{URL: "https://localhost:8445/pronote-cas"},
+		},
+	})
+	if err := errors.Join(err, err2, err3); err != nil {
+		return err
+	}
+	s.close = func() { ent.Close(); gated.Close(); relayed.Close(); legacy.Close() }
+	s.ent.handle(ent)
+	s.gated.handle(gated)
+	s.relayed.handle(relayed)
+	s.pages.handle(legacy.Pages())
+	s.listener.handle(legacy.Listener())
+	return nil
+}
+
 // runCaddy starts Caddy, in this process, with the demo's Caddyfile.
-func runCaddy(dir string, values map[string]string) error {
+func runCaddy(values map[string]string) error {
 	text := demoCaddyfile
 	for name, value := range values {
 		text = strings.ReplaceAll(text, "{"+name+"}", value)
@@ -150,12 +188,6 @@ func (h *demoHost) handle(handler http.Handler) {
 	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second}
 	h.all.servers = append(h.all.servers, server)
 	go func() { _ = server.Serve(h.on) }() // until close
-}
-
-func (h *demoHosts) serve(handler http.Handler) (addr string) {
-	host := h.listen()
-	host.handle(handler)
-	return host.addr
 }
 
 func (h *demoHosts) close() {

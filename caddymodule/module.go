@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -95,6 +96,9 @@ type Handler struct {
 	// How sessions are kept.
 	Session *SessionSettings `json:"session,omitempty"`
 
+	// The CAS server for PRONOTE.net. Default: off.
+	Relay *RelaySettings `json:"relay,omitempty"`
+
 	// Set on the second route of a directive with a matcher: forged identity headers
 	// are removed and /pronote-cas/ is served, and all else passes.
 	Outside bool `json:"outside,omitempty"`
@@ -105,6 +109,7 @@ type Handler struct {
 	identity identityHeaders
 	cookies  cookieStyle
 	rewriter *address.Rewriter // nil: no internal_url
+	casURL   string            // of the relay; "" where it is off
 	client   *http.Transport
 	log      observer
 }
@@ -138,6 +143,20 @@ type SessionSettings struct {
 	SameSite string `json:"same_site,omitempty"`
 }
 
+// RelaySettings make the plugin a CAS server for PRONOTE.net, below /pronote-cas/.
+type RelaySettings struct {
+	// Addresses or networks that may validate tickets. Default: the hosts of internal_url.
+	AllowFrom []string `json:"allow_from,omitempty"`
+	// Prefixes of the services that get a ticket. Default: public_url and every
+	// internal_url, below root.
+	Service []string `json:"service,omitempty"`
+	// How long a ticket is good for. Default: 60s.
+	TicketTTL caddy.Duration `json:"ticket_ttl,omitempty"`
+	// Pass validations of tickets that are not ours on to the ENT, for a PRONOTE that
+	// stays the ENT's own client.
+	Forward bool `json:"forward,omitempty"`
+}
+
 // CaddyModule returns the module's name in Caddy's registry.
 func (*Handler) CaddyModule() caddy.ModuleInfo {
 	return caddy.ModuleInfo{ID: "http.handlers.pronote_cas", New: func() caddy.Module { return new(Handler) }}
@@ -162,6 +181,12 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	h.identity, h.cookies, h.rewriter = set.identity, set.cookies, set.rewriter()
 	h.log = newObserver(ctx)
 	h.sessions = h.pooledSessions(ctx, set)
+	if set.relay != nil {
+		if set.gate.Relay, err = set.relay.open(h.sessions, h.client, set.gate.CAS.Timeout); err != nil {
+			return &fieldError{"relay", err}
+		}
+		h.casURL = set.gate.Public.String() + strings.TrimSuffix(casauth.Prefix, "/")
+	}
 	h.gate = casauth.NewGate(set.gate, h.sessions)
 	return nil
 }

@@ -49,6 +49,11 @@ func (o observer) decision(r *http.Request, d *casauth.Decision) (code string) {
 	return code
 }
 
+// unheard notes that PRONOTE could not be told of a logout.
+func (o observer) unheard(err error) {
+	o.log.Warn("PRONOTE was not told of a logout", zap.Error(err))
+}
+
 // weigh says how loud a decision is: what a school has to act on is a warning,
 // what stops everybody is an error.
 func weigh(d *casauth.Decision) (zapcore.Level, string) {
@@ -64,6 +69,13 @@ func weigh(d *casauth.Decision) (zapcore.Level, string) {
 		return zapcore.InfoLevel, "logged out"
 	case casauth.SingleLogout:
 		return zapcore.InfoLevel, "single logout"
+	case casauth.TicketIssued:
+		return zapcore.DebugLevel, "ticket for PRONOTE"
+	case casauth.TicketValidated:
+		if d.Err != nil {
+			return zapcore.WarnLevel, "PRONOTE's ticket refused"
+		}
+		return zapcore.InfoLevel, "PRONOTE's ticket validated"
 	}
 	if d.Action != casauth.Refuse {
 		return zapcore.DebugLevel, "answered"

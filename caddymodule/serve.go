@@ -1,7 +1,9 @@
 package caddymodule
 
 import (
+	"cmp"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"strings"
 	"time"
@@ -31,7 +33,10 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 // visit collects what came in. The directive runs after rewrite, redir and the
 // like, so what was asked stands in the request as it was before them.
 func (h *Handler) visit(r *http.Request) casauth.Visit {
-	v := casauth.Visit{Request: r, Asked: r.RequestURI, EarlyData: earlyData(r)}
+	v := casauth.Visit{Request: r, EarlyData: earlyData(r)}
+	if strings.HasPrefix(r.URL.Path, casauth.Prefix) { // only there it matters who calls
+		v.Client = client(r)
+	}
 	original, ok := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request)
 	if !ok { // not below a Caddy server
 		original = http.Request{URL: r.URL, RequestURI: r.RequestURI}
@@ -47,6 +52,17 @@ func (h *Handler) visit(r *http.Request) casauth.Visit {
 	return v
 }
 
+// client is the TCP peer, or whom a proxy that Caddy trusts names: no header of an
+// untrusted one has a say in it.
+func client(r *http.Request) netip.Addr {
+	ip, _ := caddyhttp.GetVar(r.Context(), caddyhttp.ClientIPVarKey).(string)
+	addr, err := netip.ParseAddr(ip)
+	if err != nil {
+		return netip.Addr{} // no address, such as a unix socket's peer: nobody's
+	}
+	return addr.Unmap()
+}
+
 // earlyData reports whether r came before the TLS handshake was complete, here
 // or at a proxy in front (RFC 8470 §5.1).
 func earlyData(r *http.Request) bool {
@@ -58,6 +74,9 @@ func (h *Handler) pass(w http.ResponseWriter, r *http.Request, next caddyhttp.Ha
 	h.identity.strip(r, h.gate.CookieNames())
 	if d.StripTickets {
 		stripTickets(r)
+	}
+	if d.Discovery {
+		next = discovery{h.casURL, next}
 	}
 	if d.Session != nil {
 		return h.live(w, r, next, d)
@@ -85,6 +104,7 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request, d casauth.Decis
 	for i := range d.Cookies {
 		http.SetCookie(w, h.cookies.dress(&d.Cookies[i]))
 	}
+	h.bidFarewell(d.Farewells)
 	header := w.Header()
 	header.Set("Cache-Control", "no-store")
 	switch d.Action {
@@ -95,7 +115,7 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request, d casauth.Decis
 	case casauth.Reply:
 		header.Set("Content-Type", d.ContentType)
 		header.Set("X-Content-Type-Options", "nosniff")
-		w.WriteHeader(http.StatusOK)
+		w.WriteHeader(cmp.Or(d.Status, http.StatusOK))
 		_, _ = w.Write([]byte(d.Body)) // a client that left needs no answer
 	case casauth.Show:
 		pages.Write(w, r, h.dressed(pages.Page{Kind: ownPage(d), Retry: d.Location}))
@@ -177,6 +197,8 @@ func (h *Handler) refusalPage(r *http.Request, d casauth.Decision) pages.Page {
 		p.Kind, p.Retry = pages.TooEarly, h.gate.Again(r)
 	case casauth.ForeignLogout:
 		p.Kind = pages.LogoutConfirm
+	case casauth.ServiceNotAllowed:
+		p.Kind = pages.ServiceNotAllowed
 	case casauth.UnreadableLogout:
 		p.Kind, p.Cause = pages.Refused, pages.Cause(d.Err.Reason)
 	default:

@@ -30,6 +30,7 @@ type settings struct {
 	session  casauth.SessionConfig
 	memory   bool
 	internal []address.Prefix
+	relay    *relayPlan // nil: off
 	identity identityHeaders
 	cookies  cookieStyle
 }
@@ -48,6 +49,7 @@ func (h *Handler) settle(resolve resolver) (*settings, error) {
 	s.espaces()
 	s.identities()
 	s.sessions()
+	s.delegation()
 	if s.err != nil {
 		return nil, s.err
 	}
@@ -59,6 +61,7 @@ type settler struct {
 	h       *Handler
 	resolve resolver
 	err     error // the first refusal; what follows may be its consequence
+	pending bool  // some value is not known yet
 }
 
 func (s *settler) fail(field string, err error) {
@@ -79,6 +82,7 @@ func (s *settler) value(field, raw string) (value string, ok bool) {
 	}
 	value, known, err := s.resolve(raw)
 	s.fail(field, err)
+	s.pending = s.pending || !known
 	if err == nil && known && value == "" {
 		s.failf(field, "is empty once its placeholders are replaced: %s", raw)
 	}

@@ -42,6 +42,10 @@ const (
 	EarlyData Reason = "early_data"
 	// ForeignLogout: a logout asked from another site; a person has to confirm it. 200, nothing ended.
 	ForeignLogout Reason = "foreign_logout"
+	// ServiceNotAllowed: the relay gives tickets for PRONOTE's own addresses alone. 403.
+	ServiceNotAllowed Reason = "service_not_allowed"
+	// ForeignCaller: only PRONOTE may validate tickets of the relay. 403.
+	ForeignCaller Reason = "foreign_caller"
 	// UnreadableLogout: a single-logout message that is broken. 400.
 	UnreadableLogout Reason = "unreadable_logout"
 )

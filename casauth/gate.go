@@ -46,7 +46,8 @@ type Config struct {
 	Unresolved    Unresolved
 
 	SingleLogout bool
-	CookieName   string // of the session; the initiation cookie is CookieName + "_login"
+	Relay        *Delegation // the CAS server for PRONOTE; nil: off
+	CookieName   string      // of the session; the initiation cookie is CookieName + "_login"
 }
 
 // Gate decides on every request to one site.
@@ -75,11 +76,11 @@ func (g *Gate) Decide(ctx context.Context, v *Visit) Decision {
 	if v.Upstream != v.Asked {
 		upstream = pronote.Judge(v.Upstream, g.Root)
 	}
-	path, query, _ := strings.Cut(v.Asked, "?")
-	own := strings.HasPrefix(path, Prefix)
+	v.path, v.query, _ = strings.Cut(v.Asked, "?")
+	own := strings.HasPrefix(v.path, Prefix)
 
 	switch {
-	case !strings.HasPrefix(path, "/"):
+	case !strings.HasPrefix(v.path, "/"):
 		return refuse(v, AmbiguousTarget, errors.New("the request target is not a path"))
 	case asked.Kind == pronote.Ambiguous:
 		return refuse(v, AmbiguousTarget, errors.New(asked.Why))
@@ -89,42 +90,42 @@ func (g *Gate) Decide(ctx context.Context, v *Visit) Decision {
 		return refuse(v, AdministrationHidden, nil)
 	}
 
-	var tickets []string
-	if query != "" {
-		tickets = address.Tickets(query)
+	if v.query != "" {
+		v.tickets = address.Tickets(v.query)
 	}
-	if v.EarlyData && (own || len(tickets) > 0 || g.mayBeLogout(v, query)) {
+	if v.EarlyData && (own || len(v.tickets) > 0 || g.mayBeLogout(v)) {
 		return refuse(v, EarlyData, nil)
 	}
 
-	session, err := g.session(ctx, v, !asked.Poll)
+	v.renew = g.Renew
+	v.session, v.noSession = g.session(ctx, v, !asked.Poll)
 	if g.SingleLogout {
-		if d, ok := g.singleLogout(ctx, v, query, session); ok {
+		if d, ok := g.singleLogout(ctx, v); ok {
 			return d
 		}
 	}
 	if own {
-		return g.serveOwn(ctx, v, path[len(Prefix):], session, err)
+		return g.serveOwn(ctx, v, v.path[len(Prefix):])
 	}
-	if len(tickets) > 0 && v.Request.Method == http.MethodGet && navigates(v.Request) {
-		if d, ok := g.finishLogin(ctx, v, tickets, session); ok {
+	if len(v.tickets) > 0 {
+		if d, ok := g.finishLogin(ctx, v); ok {
 			return d
 		}
 	}
 
 	switch {
-	case session != nil:
-		return Decision{Session: session, Espace: asked.Espace, StripTickets: g.spent(session, tickets)}
-	case g.open(asked, v, query) && (v.Upstream == v.Asked || g.open(upstream, v, query)):
-		return Decision{Espace: asked.Espace}
-	case err != nil && !errors.Is(err, ErrNoSession):
-		return refuse(v, StorageUnavailable, err)
+	case v.session != nil:
+		return Decision{Session: v.session, Espace: asked.Espace, StripTickets: g.spent(ctx, v), Discovery: g.discovery(asked)}
+	case g.open(asked, v) && (v.Upstream == v.Asked || g.open(upstream, v)):
+		return Decision{Espace: asked.Espace, StripTickets: g.spent(ctx, v), Discovery: g.discovery(asked)}
+	case v.storage() != nil:
+		return refuse(v, StorageUnavailable, v.noSession)
 	case posts(v.Request), !navigates(v.Request):
 		d := refuse(v, SessionRequired, nil)
-		d.Location = g.loginURL(g.wayBack(v.Request))
+		d.Location = g.loginURL(g.wayBack(v.Request), g.Renew)
 		return d
 	}
-	return g.startLogin(ctx, v, len(tickets) > 0)
+	return g.startLogin(ctx, v)
 }
 
 // session returns the browser's session, or nil and why there is none.
@@ -137,13 +138,13 @@ func (g *Gate) session(ctx context.Context, v *Visit, person bool) (*Session, er
 }
 
 // open reports whether target needs no login.
-func (g *Gate) open(target pronote.Target, v *Visit, query string) bool {
+func (g *Gate) open(target pronote.Target, v *Visit) bool {
 	switch target.Kind {
 	case pronote.Static, pronote.Open:
 		return true
 	case pronote.Page:
-		if g.NoCAS[target.Espace] || g.DirectLogin && pronote.DirectLogin(query) ||
-			g.MobileApp && strings.HasSuffix(target.Path, ".html") && pronote.MobileApp(query, v.Request.Header["Cookie"]) {
+		if g.NoCAS[target.Espace] || g.DirectLogin && pronote.DirectLogin(v.query) ||
+			g.MobileApp && strings.HasSuffix(target.Path, ".html") && pronote.MobileApp(v.query, v.Request.Header["Cookie"]) {
 			return true
 		}
 	case pronote.Call:
@@ -163,12 +164,12 @@ func (g *Gate) open(target pronote.Target, v *Visit, query string) bool {
 	return false
 }
 
-// spent reports whether the tickets in the query were ours and are of no more
-// use: the one that this very session was made from, on a reload or a step back.
-// Any other is PRONOTE's own.
-func (g *Gate) spent(session *Session, tickets []string) bool {
-	for _, ticket := range tickets {
-		if session.MadeFrom(g.sessions.Site, ticket) {
+// spent reports whether the tickets in the query are of no use to PRONOTE: the
+// one that this very session was made from, on a reload or a step back, or one
+// that the relay did not give it. Any other is PRONOTE's own.
+func (g *Gate) spent(ctx context.Context, v *Visit) bool {
+	for _, ticket := range v.tickets {
+		if v.session != nil && v.session.MadeFrom(g.sessions.Site, ticket) || g.foreignToPronote(ctx, v.session, ticket) {
 			return true
 		}
 	}
@@ -208,7 +209,7 @@ func (g *Gate) Again(r *http.Request) string {
 // Ended decides on a request whose session ended while it was under way.
 func (g *Gate) Ended(r *http.Request) Decision {
 	d := refuse(&Visit{Request: r}, SessionRequired, nil)
-	d.Location = g.loginURL(g.wayBack(r))
+	d.Location = g.loginURL(g.wayBack(r), g.Renew)
 	return d
 }
 
@@ -223,6 +224,6 @@ func (g *Gate) service(target string) string {
 }
 
 // loginURL is where a login for target starts.
-func (g *Gate) loginURL(target string) string {
-	return protocol.LoginURL(g.LoginURL, g.service(target), g.Renew, g.LoginParams)
+func (g *Gate) loginURL(target string, renew bool) string {
+	return protocol.LoginURL(g.LoginURL, g.service(target), renew, g.LoginParams)
 }

@@ -13,18 +13,19 @@ import (
 	"github.com/pronote-cas/caddy-pronote-cas/casauth/address"
 	"github.com/pronote-cas/caddy-pronote-cas/casauth/pronote"
 	"github.com/pronote-cas/caddy-pronote-cas/casauth/protocol"
+	"github.com/pronote-cas/caddy-pronote-cas/casauth/relay"
 )
 
-// startLogin sends the browser to the CAS server. useless says that it came with
-// a ticket that it had not set out for: the portal linked it here, or somebody
-// planted it (login CSRF). Either way the login starts again.
-func (g *Gate) startLogin(ctx context.Context, v *Visit, useless bool) Decision {
+// startLogin sends the browser to the CAS server. Where it came with a ticket, it
+// had not set out for it: the portal linked it here, or somebody planted it
+// (login CSRF). Either way the login starts again.
+func (g *Gate) startLogin(ctx context.Context, v *Visit) Decision {
 	secret, err := g.sessions.keys.get(ctx)
 	if err != nil {
 		return refuse(v, StorageUnavailable, err)
 	}
 	under := g.initiation(v, secret)
-	if useless && under.again(time.Now()) {
+	if len(v.tickets) > 0 && under.again(time.Now()) {
 		return g.giveUp(v, secret, under, ForeignTicket, errors.New("the tickets were for nothing that this browser had set out for"))
 	}
 	return g.redirectToCAS(v, secret, under)
@@ -36,7 +37,7 @@ func (g *Gate) redirectToCAS(v *Visit, secret *[32]byte, under initiation) Decis
 	return Decision{
 		Action:   Redirect,
 		Event:    LoginStarted,
-		Location: g.loginURL(target),
+		Location: g.loginURL(target, v.renew),
 		Cookies:  []http.Cookie{g.keep(secret, under)},
 	}
 }
@@ -59,10 +60,10 @@ func (g *Gate) target(v *Visit) string {
 
 // finishLogin turns a ticket into a session where this browser has set out for
 // its service. ok is false where it has not: then the ticket is somebody else's.
-func (g *Gate) finishLogin(ctx context.Context, v *Visit, tickets []string, old *Session) (Decision, bool) {
-	tickets = slices.Compact(slices.Clone(tickets))
+func (g *Gate) finishLogin(ctx context.Context, v *Visit) (Decision, bool) {
+	tickets := slices.Compact(slices.Clone(v.tickets))
 	value, has := cookie(v.Request, g.initiationCookie())
-	if !has || len(tickets) != 1 {
+	if !has || len(tickets) != 1 || v.Request.Method != http.MethodGet || !navigates(v.Request) {
 		return Decision{}, false
 	}
 	secret, err := g.sessions.keys.load(ctx)
@@ -78,7 +79,7 @@ func (g *Gate) finishLogin(ctx context.Context, v *Visit, tickets []string, old 
 		return refuse(v, StorageUnavailable, errors.New("the ticket was not spent")), true
 	}
 	login, mine := g.logins.do(tickets[0], value, func() login {
-		return g.validate(context.WithoutCancel(ctx), g.service(back), tickets[0])
+		return g.validate(context.WithoutCancel(ctx), g.service(back), tickets[0], v.renew)
 	})
 	if !mine {
 		login.err = &Error{Reason: TicketRefused, Cause: errors.New("another browser sent the same ticket at the same time")}
@@ -86,20 +87,32 @@ func (g *Gate) finishLogin(ctx context.Context, v *Visit, tickets []string, old 
 	if login.err != nil {
 		return g.failLogin(v, secret, under, login.err), true
 	}
-	if old != nil && old != login.session {
-		if old.User == login.session.User {
-			old.handOver(login.session)
-		}
-		_ = g.sessions.End(ctx, old) // where the store cannot be told, End keeps trying
-	}
 	under.rounds = nil
 	return Decision{
-		Action:   Redirect,
-		Event:    LoggedIn,
-		Session:  login.session,
-		Location: g.Public.Service(back),
-		Cookies:  []http.Cookie{{Name: g.CookieName, Value: login.cookie}, g.keep(secret, under)},
+		Action:    Redirect,
+		Event:     LoggedIn,
+		Session:   login.session,
+		Location:  g.Public.Service(back),
+		Cookies:   []http.Cookie{{Name: g.CookieName, Value: login.cookie}, g.keep(secret, under)},
+		Farewells: g.succeed(ctx, v.session, login.session),
 	}, true
+}
+
+// succeed ends the browser's old session. The same person's live responses go on
+// with the new one; another person's are cut, and PRONOTE is told that they left.
+func (g *Gate) succeed(ctx context.Context, old, next *Session) []relay.Logout {
+	if old == nil || old == next {
+		return nil
+	}
+	same := old.User == next.User
+	if same {
+		old.handOver(next)
+	}
+	_ = g.sessions.End(ctx, old) // where the store cannot be told, End keeps trying
+	if same {
+		return nil
+	}
+	return g.farewells(ctx, old.path)
 }
 
 // takeAttempt spends the attempt that brought the browser here and returns the
@@ -139,8 +152,12 @@ type login struct {
 	err     *Error
 }
 
-func (g *Gate) validate(ctx context.Context, service, ticket string) login {
-	answer, err := g.CAS.Validate(ctx, service, ticket)
+// validate asks the CAS server about a ticket; renew has to be said again there
+// (CAS 3.0 §2.1.1).
+func (g *Gate) validate(ctx context.Context, service, ticket string, renew bool) login {
+	client := *g.CAS
+	client.Renew = renew
+	answer, err := client.Validate(ctx, service, ticket)
 	if err != nil {
 		return login{err: refusal(err)}
 	}

@@ -12,32 +12,35 @@ import (
 )
 
 // serveOwn answers what lies below Prefix; name is the rest of the path.
-func (g *Gate) serveOwn(ctx context.Context, v *Visit, name string, session *Session, err error) Decision {
+func (g *Gate) serveOwn(ctx context.Context, v *Visit, name string) Decision {
 	switch name {
 	case "":
-		if err != nil && !errors.Is(err, ErrNoSession) {
-			return refuse(v, StorageUnavailable, err)
+		if v.storage() != nil {
+			return refuse(v, StorageUnavailable, v.noSession)
 		}
-		return g.ownPage(v, Decision{Action: Show, Page: StatusPage, Session: session, Location: g.Public.Service(g.Root)})
-	case "logout":
-		return g.logout(ctx, v, session)
+		return g.ownPage(v, StatusPage)
 	case "logged-out":
-		return g.ownPage(v, Decision{Action: Show, Page: LoggedOutPage, Session: session, Location: g.Public.Service(g.Root)})
+		return g.ownPage(v, LoggedOutPage)
+	case "logout":
+		return g.logout(ctx, v)
+	}
+	if g.Relay != nil {
+		return g.serveRelay(ctx, v, name)
 	}
 	return refuse(v, NotFound, nil)
 }
 
-func (g *Gate) ownPage(v *Visit, d Decision) Decision {
+func (g *Gate) ownPage(v *Visit, page OwnPage) Decision {
 	if posts(v.Request) {
 		return refuse(v, MethodNotAllowed, nil)
 	}
-	return d
+	return Decision{Action: Show, Page: page, Session: v.session, Location: g.Home()}
 }
 
 // logout ends the session and goes on to the CAS server's logout. No parameter
 // has a say in where it goes, and none is added: LemonLDAP::NG, given a service
 // that it does not know, refuses the whole logout.
-func (g *Gate) logout(ctx context.Context, v *Visit, session *Session) Decision {
+func (g *Gate) logout(ctx context.Context, v *Visit) Decision {
 	switch {
 	case v.Request.Method == http.MethodHead: // a link checker is not a person who leaves
 		return refuse(v, MethodNotAllowed, nil)
@@ -48,24 +51,25 @@ func (g *Gate) logout(ctx context.Context, v *Visit, session *Session) Decision 
 	case v.Request.Method == http.MethodGet && header(v.Request, "Sec-Fetch-Mode") != "" && !navigates(v.Request):
 		return refuse(v, ForeignLogout, nil) // an image or a prefetch, which nobody clicked
 	}
-	d := Decision{Action: Redirect, Event: LoggedOut, Session: session, Location: g.LogoutURL,
+	d := Decision{Action: Redirect, Event: LoggedOut, Session: v.session, Location: g.LogoutURL,
 		Cookies: []http.Cookie{{Name: g.CookieName, MaxAge: -1}, {Name: g.initiationCookie(), MaxAge: -1}}}
-	if session != nil {
-		if err := g.sessions.End(ctx, session); err != nil {
+	if v.session != nil {
+		if err := g.sessions.End(ctx, v.session); err != nil {
 			d.Err = &Error{Reason: StorageUnavailable, Cause: err} // ended here; the store is told when it is back
 		}
+		d.Farewells = g.farewells(ctx, v.session.path)
 	}
 	return d
 }
 
 // mayBeLogout reports whether v could be a single-logout message, by its looks.
-func (g *Gate) mayBeLogout(v *Visit, query string) bool {
-	return g.SingleLogout && (frontChannel(v, query) || backChannel(v.Request))
+func (g *Gate) mayBeLogout(v *Visit) bool {
+	return g.SingleLogout && (frontChannel(v) || backChannel(v.Request))
 }
 
-func frontChannel(v *Visit, query string) bool {
-	return v.Request.Method == http.MethodGet &&
-		(strings.Contains(query, "SAMLRequest=") || strings.Contains(query, "logoutRequest="))
+func frontChannel(v *Visit) bool {
+	return v.query != "" && v.Request.Method == http.MethodGet &&
+		(strings.Contains(v.query, "SAMLRequest=") || strings.Contains(v.query, "logoutRequest="))
 }
 
 // backChannel reports whether r could be the CAS server's own post: a small form,
@@ -87,16 +91,16 @@ func backChannel(r *http.Request) bool {
 //
 // Nobody signs these messages (CAS 3.0 §2.3.3). Who knows a ticket can end the
 // session made from it, and nothing else; who does not, learns nothing.
-func (g *Gate) singleLogout(ctx context.Context, v *Visit, query string, session *Session) (Decision, bool) {
+func (g *Gate) singleLogout(ctx context.Context, v *Visit) (Decision, bool) {
 	var (
 		tickets  []string
 		callback string
 		err      error
 	)
 	switch {
-	case query != "" && frontChannel(v, query):
-		tickets, callback, err = protocol.ReadFrontLogout(query)
-	case session == nil && backChannel(v.Request):
+	case frontChannel(v):
+		tickets, callback, err = protocol.ReadFrontLogout(v.query)
+	case v.session == nil && backChannel(v.Request):
 		tickets, err = readBackChannel(v.Request)
 	default:
 		return Decision{}, false
@@ -112,9 +116,11 @@ func (g *Gate) singleLogout(ctx context.Context, v *Visit, query string, session
 		d.ContentType, d.Body = "application/javascript; charset=utf-8", callback+"(true);"
 	}
 	for _, ticket := range tickets {
-		if _, err := g.sessions.EndTicket(ctx, ticket); err != nil {
+		ended, err := g.sessions.EndTicket(ctx, ticket)
+		if err != nil {
 			return refuse(v, StorageUnavailable, err), true
 		}
+		d.Farewells = append(d.Farewells, g.farewells(ctx, ended)...)
 	}
 	return d, true
 }

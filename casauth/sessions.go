@@ -217,26 +217,39 @@ func (s *Sessions) remove(ctx context.Context, where string) error {
 }
 
 // EndTicket ends the session that was made from ticket, on whichever node, and
-// reports whether there was one. A ticket that made none changes nothing.
-func (s *Sessions) EndTicket(ctx context.Context, ticket string) (bool, error) {
+// returns its name; "" where there is none, which changes nothing.
+func (s *Sessions) EndTicket(ctx context.Context, ticket string) (ended string, err error) {
 	key := keyOfTicket(s.Site, ticket)
 	if session := s.cache.find(key); session != nil {
-		return true, s.End(ctx, session)
+		return session.path, s.End(ctx, session)
 	}
 	buckets, err := s.buckets(ctx)
 	if err != nil {
-		return false, err
+		return "", err
 	}
 	for _, bucket := range buckets {
 		where := s.sessionPath(bucket, key)
 		if _, err := s.store.Load(ctx, where); errors.Is(err, fs.ErrNotExist) {
 			continue
 		} else if err != nil {
-			return false, err
+			return "", err
 		}
-		return true, s.remove(ctx, where)
+		return where, s.remove(ctx, where)
 	}
-	return false, nil
+	return "", nil
+}
+
+// Alive reports whether the session called name, on whichever node it was made,
+// still lives. The error is an ErrStorage.
+func (s *Sessions) Alive(ctx context.Context, name string) (bool, error) {
+	if s.pending.has(name) {
+		return false, nil
+	}
+	r, err := s.load(ctx, name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil && time.Now().Before(r.Expires), err
 }
 
 // buckets lists the buckets in the store: a handful, however many sessions live.

@@ -252,8 +252,8 @@ func TestSingleLogoutFindsASessionOnAnyNode(t *testing.T) {
 		a, b := node(t, store, lifetimes), node(t, store, lifetimes)
 		value := open(t, a, "cdurand", "ST-1")
 		for ticket, want := range map[string]bool{"ST-2": false, "": false, "ST-1": true} {
-			if ended, err := b.EndTicket(t.Context(), ticket); ended != want || err != nil {
-				t.Errorf("EndTicket(%q) = %v, %v, want %v", ticket, ended, err, want)
+			if ended, err := b.EndTicket(t.Context(), ticket); (ended != "") != want || err != nil {
+				t.Errorf("EndTicket(%q) = %q, %v, want one ended: %v", ticket, ended, err, want)
 			}
 		}
 		time.Sleep(recheck)

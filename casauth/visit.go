@@ -1,12 +1,15 @@
 package casauth
 
 import (
+	"errors"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"strings"
 
 	"github.com/pronote-cas/caddy-pronote-cas/casauth/address"
 	"github.com/pronote-cas/caddy-pronote-cas/casauth/pronote"
+	"github.com/pronote-cas/caddy-pronote-cas/casauth/relay"
 )
 
 // Visit is one request, as it came in.
@@ -14,7 +17,23 @@ type Visit struct {
 	Request   *http.Request // method, header and body as they stand now; the body may be read and put back
 	Asked     string        // the request target as the client wrote it (RFC 9112 §3.2)
 	Upstream  string        // the target that would go upstream; other than Asked where something rewrote it
+	Client    netip.Addr    // who sent it: the TCP peer, or whom a trusted proxy names
 	EarlyData bool          // sent in TLS early data, which an attacker can replay
+
+	// What Decide finds out first.
+	path, query string
+	tickets     []string // in the query
+	session     *Session // nil: none
+	noSession   error    // why: ErrNoSession, or an ErrStorage
+	renew       bool     // a login that starts or ends here wants fresh credentials
+}
+
+// storage returns the error that hides whether there is a session.
+func (v *Visit) storage() error {
+	if errors.Is(v.noSession, ErrNoSession) {
+		return nil
+	}
+	return v.noSession
 }
 
 // Action is what to do with a Visit.
@@ -25,18 +44,20 @@ const (
 	Redirect               // 302 to Location
 	Refuse                 // answer Err: a page for a person, a problem (RFC 9457) for a script
 	Show                   // answer one of our own pages
-	Reply                  // 200 with Body: a single-logout message was understood
+	Reply                  // Status and Body, to a program: the CAS server, or PRONOTE
 )
 
 // Event is what happened besides, for log, metrics and Caddy's events.
 type Event uint8
 
 const (
-	Nothing      Event = iota
-	LoginStarted       // a browser was sent to the CAS server
-	LoggedIn           // a ticket became a session
-	LoggedOut          // a person ended the session
-	SingleLogout       // the CAS server ended it, or tried
+	Nothing         Event = iota
+	LoginStarted          // a browser was sent to the CAS server
+	LoggedIn              // a ticket became a session
+	LoggedOut             // a person ended the session
+	SingleLogout          // the CAS server ended it, or tried
+	TicketIssued          // PRONOTE's login got a ticket of ours
+	TicketValidated       // PRONOTE asked about one
 )
 
 // OwnPage names the pages that are no refusal.
@@ -54,13 +75,16 @@ type Decision struct {
 	Session      *Session       // who it is: upstream gets the identity; nil: none
 	Espace       pronote.Espace // the Espace that the request is for, if it names one
 	StripTickets bool           // Pass: the tickets in the query are not PRONOTE's
+	Discovery    bool           // Pass: the answer tells PRONOTE's app where the CAS server is, which is us
 	Location     string         // Redirect: absolute URL; Refuse: where a login would start
 	Person       bool           // Refuse: a person sees the answer, not a script
 	Posted       bool           // Refuse: the person sent a form, which is lost
 	Err          *Error         // Refuse; with other actions, what went wrong without changing the answer
 	Page         OwnPage        // Show
+	Status       int            // Reply; 0 is 200
 	ContentType  string         // Reply
-	Body         string         // Reply
+	Body         string         // Reply; may hold personal data
+	Farewells    []relay.Logout // PRONOTE's logins that have ended with the session, to be told so
 	Cookies      []http.Cookie  // to set, name and value only; MaxAge -1 deletes
 }
 

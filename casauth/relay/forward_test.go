@@ -1,0 +1,347 @@
+package relay_test
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/pronote-cas/caddy-pronote-cas/casauth/castest"
+	"github.com/pronote-cas/caddy-pronote-cas/casauth/protocol"
+	"github.com/pronote-cas/caddy-pronote-cas/casauth/relay"
+)
+
+// ent is the ENT's end of the wire: it keeps what was asked and answers.
+type ent struct {
+	asked  []*http.Request
+	body   string // of the last request
+	answer func(r *http.Request, body string) (status int, contentType, answer string, err error)
+}
+
+func (e *ent) RoundTrip(r *http.Request) (*http.Response, error) {
+	body, _ := io.ReadAll(r.Body)
+	e.asked, e.body = append(e.asked, r), string(body)
+	status, contentType, answer, err := e.answer(r, e.body)
+	if err != nil {
+		return nil, err
+	}
+	return &http.Response{StatusCode: status, Header: http.Header{"Content-Type": {contentType}}, Body: io.NopCloser(strings.NewReader(answer))}, nil
+}
+
+// says is an ent that answers always the same.
+func says(status int, contentType, answer string) *ent {
+	return &ent{answer: func(*http.Request, string) (int, string, string, error) { return status, contentType, answer, nil }}
+}
+
+func forwarding(t *testing.T, e http.RoundTripper) (*relay.Server, *memory) {
+	store := newMemory()
+	return node(t, store, func(c *relay.Config) {
+		endpoints := map[string]string{}
+		for _, name := range relay.Endpoints() {
+			endpoints[name] = "https://cas.ent.example/cas/" + name
+		}
+		c.Forward = &relay.Forward{Endpoints: endpoints, Transport: e}
+	}), store
+}
+
+const entTicket = "ST-6032-olCc0L2yNEBxSe6vKIPW-data4"
+
+func TestTheENTIsAskedAboutThePublicService(t *testing.T) {
+	e := says(200, "text/html", "no matter")
+	s, _ := forwarding(t, e)
+	for _, endpoint := range relay.Endpoints() {
+		for spelled, service := range map[string]string{
+			eleve + "?fd=1": public + "/eleve.html?fd=1",
+			"HTTPS://Pronote.College.Example/eleve.html?a=b:c": "HTTPS://Pronote.College.Example/eleve.html?a=b:c", // as the ENT was told by PRONOTE
+		} {
+			c := call(endpoint, spelled, entTicket)
+			c.Query += "&renew=true&pgtUrl=https://evil.example/&format=XML"
+			s.Answer(t.Context(), c)
+			r := e.asked[len(e.asked)-1]
+			want, method := url.Values{"service": {service}, "ticket": {entTicket}, "renew": {"true"}}, "GET"
+			if endpoint == relay.SAMLValidate {
+				want, method = url.Values{"TARGET": {service}, "renew": {"true"}}, "POST"
+				ticket, id, err := relay.ReadSAML([]byte(e.body))
+				if ticket != entTicket || id != requestID || err != nil || r.Header["SOAPAction"] == nil ||
+					r.Header.Get("Content-Type") != "text/xml; charset=utf-8" || r.ContentLength != int64(len(e.body)) {
+					t.Errorf("%s, %q, %v, %v", ticket, id, err, r.Header)
+				}
+			} else if e.body != "" || r.GetBody != nil || r.Body == http.NoBody {
+				t.Errorf("%s: net/http may send the ticket twice", endpoint)
+			}
+			if got := r.URL.Query(); r.Method != method || got.Encode() != want.Encode() ||
+				!strings.HasPrefix(r.URL.String(), "https://cas.ent.example/cas/"+endpoint+"?") {
+				t.Errorf("%s: %s %s, want %v", endpoint, r.Method, r.URL, want)
+			}
+			if strings.Contains(r.URL.String()+e.body, "10.0.0.5") {
+				t.Errorf("%s: the ENT learns the private address", endpoint)
+			}
+		}
+	}
+}
+
+func TestAnAddressWithAQueryKeepsIt(t *testing.T) {
+	e := says(200, "text/plain", "no\n\n")
+	s := node(t, newMemory(), func(c *relay.Config) {
+		c.Forward = &relay.Forward{Endpoints: map[string]string{relay.Validate: "https://cas.ent.example/validate?tenant=1#x"}, Transport: e}
+	})
+	s.Answer(t.Context(), call(relay.Validate, eleve, entTicket))
+	if got := e.asked[0].URL.String(); got != "https://cas.ent.example/validate?tenant=1&service="+url.QueryEscape(public+"/eleve.html")+"&ticket="+entTicket {
+		t.Error(got)
+	}
+	if got := s.Answer(t.Context(), call(relay.ServiceValidate, eleve, entTicket)); code(got.Refusal) != relay.InvalidRequest || len(e.asked) != 1 {
+		t.Errorf("an endpoint that the ENT has not: %v", got.Refusal)
+	}
+}
+
+// Only what can be the ENT's goes there, and only for PRONOTE's own services.
+func TestWhatTheENTIsNotAskedAbout(t *testing.T) {
+	e := says(200, "text/plain", "yes\nadmin\n")
+	s, store := forwarding(t, e)
+	ours := issue(t, s, pupil())
+	json := call(relay.P3ServiceValidate, eleve, entTicket)
+	json.Query += "&format=JSON"
+	for name, c := range map[string]struct {
+		call relay.Call
+		want relay.Code
+	}{
+		"our own ticket":       {call(relay.Validate, eleve, ours), ""},
+		"another service":      {call(relay.Validate, "https://evil.example/", entTicket), relay.InvalidService},
+		"a lookalike":          {call(relay.Validate, private+".evil.example/", entTicket), relay.InvalidService},
+		"our own logout":       {call(relay.Validate, public+"/pronote-cas/logout", entTicket), relay.InvalidService},
+		"no ticket":            {call(relay.Validate, eleve, ""), relay.InvalidRequest},
+		"another kind":         {call(relay.Validate, eleve, "TGT-1"), relay.InvalidTicketSpec},
+		"markup":               {call(relay.Validate, eleve, "ST-<b>"), relay.InvalidTicketSpec},
+		"a proxy ticket":       {call(relay.ServiceValidate, eleve, "PT-1"), relay.InvalidTicketSpec},
+		"markup, proxy ticket": {call(relay.ProxyValidate, eleve, "PT-<b>"), relay.InvalidTicketSpec},
+		"JSON":                 {json, relay.InvalidRequest},
+	} {
+		if got := s.Answer(t.Context(), c.call); code(got.Refusal) != c.want {
+			t.Errorf("%s: %v, want %q", name, got.Refusal, c.want)
+		}
+	}
+	if got := s.Answer(t.Context(), call(relay.Validate, eleve, ours)); code(got.Refusal) != relay.InvalidTicket {
+		t.Errorf("our own, used: %v", got.Refusal)
+	}
+	if len(e.asked) != 0 {
+		t.Errorf("the ENT was asked %d times", len(e.asked))
+	}
+	// And with no pass-through, nothing does.
+	s = node(t, store)
+	if got := s.Answer(t.Context(), call(relay.Validate, eleve, entTicket)); code(got.Refusal) != relay.InvalidTicket || got.Forwarded {
+		t.Errorf("without pass-through: %v", got.Refusal)
+	}
+}
+
+// Apereo's and others' SAML, by what changes on its way to PRONOTE.
+func entSAML(p, a, service, inResponseTo string, now time.Time) string {
+	stamp := func(d time.Duration) string { return now.Add(d).UTC().Format("2006-01-02T15:04:05.000Z") }
+	return `<SOAP-ENV:Envelope xmlns:SOAP-ENV="` + soapNS + `"><SOAP-ENV:Header></SOAP-ENV:Header><SOAP-ENV:Body>` +
+		`<` + p + `:Response xmlns:` + p + `="` + samlpNS + `" ` + inResponseTo + ` IssueInstant="` + stamp(0) + `" MajorVersion="1" MinorVersion="1" Recipient="` + service + `" ResponseID="_r">` +
+		`<` + p + `:Status><` + p + `:StatusCode Value="` + p + `:Success"/></` + p + `:Status>` +
+		`<` + a + `:Assertion xmlns:` + a + `="urn:oasis:names:tc:SAML:1.0:assertion" AssertionID="_a" IssueInstant="` + stamp(0) + `" Issuer="ENT &amp; co" MajorVersion="1" MinorVersion="1">` +
+		`<` + a + `:Conditions NotBefore="` + stamp(-30*time.Second) + `" NotOnOrAfter="` + stamp(30*time.Second) + `">` +
+		`<` + a + `:AudienceRestrictionCondition><` + a + `:Audience>urn:other</` + a + `:Audience><` + a + `:Audience> ` + service + ` </` + a + `:Audience></` + a + `:AudienceRestrictionCondition></` + a + `:Conditions>` +
+		`<` + a + `:AuthenticationStatement AuthenticationInstant="` + stamp(-time.Hour) + `" AuthenticationMethod="urn:x"><` + a + `:Subject><` + a + `:NameIdentifier>` + `léa&amp;co` + `</` + a + `:NameIdentifier></` + a + `:Subject></` + a + `:AuthenticationStatement>` +
+		`<` + a + `:AttributeStatement><` + a + `:Subject><` + a + `:NameIdentifier>` + `léa&amp;co` + `</` + a + `:NameIdentifier></` + a + `:Subject>` +
+		`<` + a + `:Attribute AttributeName="url" AttributeNamespace="n"><` + a + `:AttributeValue>` + service + `</` + a + `:AttributeValue><` + a + `:AttributeValue><![CDATA[<x>]]>&#13;</` + a + `:AttributeValue></` + a + `:Attribute>` +
+		`</` + a + `:AttributeStatement></` + a + `:Assertion></` + p + `:Response></SOAP-ENV:Body></SOAP-ENV:Envelope>` + "\n"
+}
+
+func latin1(s string) string {
+	b := make([]byte, 0, len(s))
+	for _, r := range s {
+		b = append(b, byte(r))
+	}
+	return string(b)
+}
+
+func TestTheENTsSAMLComesToPRONOTEInItsOwnWords(t *testing.T) {
+	now, echo := time.Now(), `InResponseTo="`+requestID+`"`
+	service := public + "/eleve.html?a=1&amp;b=2"
+	for name, answer := range map[string]string{
+		"Apereo":            entSAML("saml1p", "saml1", service, echo, now),
+		"older Apereo":      entSAML("saml1p", "saml1", service, `InResponseTo="pronote.college.example"`, now),
+		"Edifice":           strings.ReplaceAll(strings.ReplaceAll(entSAML("p", "a", service, "", now), "p:Success", "Success"), `="p:`, `="`),
+		"declaration":       `<?xml version="1.0" encoding="UTF-8"?>` + "\n" + entSAML("samlp", "saml", service, echo, now),
+		"byte order mark":   "\xEF\xBB\xBF" + entSAML("samlp", "saml", service, echo, now),
+		"Latin 1":           latin1(`<?xml version="1.0" encoding="ISO-8859-1"?>` + entSAML("samlp", "saml", service, echo, now)),
+		"Latin 1, by HTTP":  latin1(entSAML("samlp", "saml", service, echo, now)),
+		"blanks and header": " \r\n" + strings.Replace(entSAML("samlp", "saml", service, echo, now), "<SOAP-ENV:Header>", `<SOAP-ENV:Header><x xmlns="y"/>`, 1),
+	} {
+		e := says(200, "text/xml; charset=ISO-8859-1", answer)
+		s, store := forwarding(t, e)
+		spelled := eleve + "?a=1&b=2"
+		got := s.Answer(t.Context(), call(relay.SAMLValidate, spelled, entTicket))
+		if got.Refusal != nil || !got.Forwarded || got.Status != 200 || got.ContentType != "text/xml; charset=utf-8" {
+			t.Errorf("%s: %v", name, got.Refusal)
+			continue
+		}
+		who, err := protocol.Read(protocol.SAML11, got.Body, protocol.Context{Service: spelled, RequestID: requestID})
+		if err != nil || who.User != "léa&co" {
+			t.Errorf("%s: PRONOTE reads %q, %v in\n%s", name, who.User, err, got.Body)
+		}
+		// What is not the address of the question is the ENT's, and stays.
+		if values := who.Attributes["url"]; len(values) != 2 || values[0] != public+"/eleve.html?a=1&b=2" || values[1] != "<x>" {
+			t.Errorf("%s: attributes %q", name, who.Attributes)
+		}
+		body := string(got.Body)
+		for _, kept := range []string{`Issuer="ENT &amp; co"`, `AuthenticationMethod="urn:x"`, `AttributeNamespace="n"`, "urn:other", "&#xD;"} {
+			if !strings.Contains(body, kept) {
+				t.Errorf("%s: %s is gone from\n%s", name, kept, body)
+			}
+		}
+		if want := strings.Contains(answer, "InResponseTo"); strings.Contains(body, echo) != want {
+			t.Errorf("%s: InResponseTo in\n%s", name, body)
+		}
+		if store.keys("") != 0 {
+			t.Errorf("%s: something was stored", name)
+		}
+	}
+}
+
+func TestWithoutARequestIDPRONOTEIsToldNone(t *testing.T) {
+	var asked string
+	s, _ := forwarding(t, &ent{answer: func(_ *http.Request, body string) (int, string, string, error) {
+		_, asked, _ = relay.ReadSAML([]byte(body))
+		return 200, "text/xml", entSAML("samlp", "saml", public+"/eleve.html", `InResponseTo="`+asked+`"`, time.Now()), nil
+	}})
+	got := s.Answer(t.Context(), relay.Call{Endpoint: relay.SAMLValidate, Method: "GET", Query: "TARGET=" + url.QueryEscape(eleve) + "&ticket=" + entTicket})
+	if got.Refusal != nil || asked == "" || strings.Contains(string(got.Body), "InResponseTo") {
+		t.Errorf("asked by %q: %v %s", asked, got.Refusal, got.Body)
+	}
+}
+
+func TestTheENTsTextAndXMLPassAsTheyAre(t *testing.T) {
+	proxied := `<cas:serviceResponse xmlns:cas="http://www.yale.edu/tp/cas"><cas:authenticationSuccess><cas:user>portail</cas:user><cas:proxies><cas:proxy>https://ent.example/</cas:proxy></cas:proxies></cas:authenticationSuccess></cas:serviceResponse>`
+	success := "\n\n" + `<c:serviceResponse xmlns:c='http://www.yale.edu/tp/cas'><c:authenticationSuccess><c:user>léa</c:user><c:nom>Martin</c:nom></c:authenticationSuccess></c:serviceResponse>` + "\n"
+	failure := `<cas:serviceResponse xmlns:cas="http://www.yale.edu/tp/cas"><cas:authenticationFailure code='INVALID_TICKET'>Le ticket n'est pas reconnu</cas:authenticationFailure></cas:serviceResponse>`
+	for name, c := range map[string]struct {
+		endpoint, ticket, body string
+		status                 int
+		refusal                relay.Code
+	}{
+		"CAS 1":                    {relay.Validate, entTicket, "yes\nlea\nnom=Martin\n", 200, ""},
+		"CAS 1, refused":           {relay.Validate, entTicket, "no\n", 200, relay.InvalidTicket},
+		"CAS 2":                    {relay.ServiceValidate, entTicket, success, 200, ""},
+		"CAS 3":                    {relay.P3ServiceValidate, entTicket, success, 200, ""},
+		"refused":                  {relay.ServiceValidate, entTicket, failure, 200, relay.InvalidTicket},
+		"refused with status 400":  {relay.ServiceValidate, entTicket, failure, 400, relay.InvalidTicket},
+		"refused in its own words": {relay.ServiceValidate, entTicket, strings.ReplaceAll(failure, "INVALID_TICKET", "UNAUTHORIZED_USER"), 200, "UNAUTHORIZED_USER"},
+		"a proxy ticket":           {relay.ProxyValidate, "PT-12-abc.ent", proxied, 200, ""},
+	} {
+		s, _ := forwarding(t, says(c.status, "text/xml;charset=UTF-8", c.body))
+		got := s.Answer(t.Context(), call(c.endpoint, eleve, c.ticket))
+		if string(got.Body) != c.body || got.Status != 200 || got.ContentType != "text/xml;charset=UTF-8" || code(got.Refusal) != c.refusal || !got.Forwarded {
+			t.Errorf("%s: %d %s %v\n%s", name, got.Status, got.ContentType, got.Refusal, got.Body)
+		}
+	}
+	s, _ := forwarding(t, says(200, "", success))
+	if got := s.Answer(t.Context(), call(relay.ServiceValidate, eleve, entTicket)); got.ContentType != "text/xml; charset=utf-8" {
+		t.Errorf("content type %q", got.ContentType)
+	}
+}
+
+func TestTheENTsSAMLRefusalComesThrough(t *testing.T) {
+	failure := `<SOAP-ENV:Envelope xmlns:SOAP-ENV="` + soapNS + `"><SOAP-ENV:Body><Response xmlns="` + samlpNS + `" xmlns:samlp="` + samlpNS + `" MajorVersion="1" MinorVersion="1" Recipient="">` +
+		`<Status><StatusCode Value="samlp:RequestDenied"/><StatusMessage>le ticket n'est pas reconnu</StatusMessage></Status></Response></SOAP-ENV:Body></SOAP-ENV:Envelope>`
+	s, _ := forwarding(t, says(200, "text/xml", failure))
+	got := s.Answer(t.Context(), call(relay.SAMLValidate, eleve, entTicket))
+	_, err := protocol.Read(protocol.SAML11, got.Body, protocol.Context{Service: eleve, RequestID: requestID})
+	if code(got.Refusal) != "RequestDenied" || err == nil || !strings.Contains(err.Error(), "RequestDenied") ||
+		!strings.Contains(string(got.Body), "le ticket n'est pas reconnu") || !strings.Contains(string(got.Body), `Recipient=""`) {
+		t.Errorf("%v, %v\n%s", got.Refusal, err, got.Body)
+	}
+}
+
+// LemonLDAP::NG refuses with the two lines of CAS 1 where XML is expected.
+func TestARefusalInAnotherProtocolIsTranslated(t *testing.T) {
+	s, _ := forwarding(t, says(200, "application/soap+xml", "no\n\n"))
+	got := s.Answer(t.Context(), call(relay.ServiceValidate, eleve, entTicket))
+	if code(got.Refusal) != relay.InvalidTicket || got.ContentType != "text/xml; charset=utf-8" ||
+		!strings.Contains(string(got.Body), `<cas:authenticationFailure code="INVALID_TICKET">`) || !got.Forwarded {
+		t.Errorf("%v %s", got.Refusal, got.Body)
+	}
+}
+
+// What is no answer to the question that was asked never reaches PRONOTE.
+func TestAnAnswerThatIsNoneIsNotPassedOn(t *testing.T) {
+	now, echo, service := time.Now(), `InResponseTo="`+requestID+`"`, public+"/eleve.html"
+	good := entSAML("samlp", "saml", service, echo, now)
+	two := `<cas:serviceResponse xmlns:cas="http://www.yale.edu/tp/cas"><cas:authenticationFailure code="x">` + entTicket + `</cas:authenticationFailure><cas:authenticationSuccess><cas:user>admin</cas:user></cas:authenticationSuccess></cas:serviceResponse>`
+	for name, c := range map[string]struct {
+		endpoint, body string
+		status         int
+		err            error
+	}{
+		"the ENT is down":             {relay.SAMLValidate, "", 0, errors.New("connection refused")},
+		"an error with the ticket":    {relay.ServiceValidate, "", 0, fmt.Errorf("malformed response %q", entTicket)},
+		"a login page":                {relay.SAMLValidate, "<!DOCTYPE html><html></html>", 200, nil},
+		"a login page instead of XML": {relay.ServiceValidate, "<html></html>", 200, nil},
+		"nothing":                     {relay.ServiceValidate, "", 200, nil},
+		"a redirect":                  {relay.SAMLValidate, good, 302, nil},
+		"an error with a success":     {relay.SAMLValidate, good, 500, nil},
+		"for another service":         {relay.SAMLValidate, strings.ReplaceAll(good, service, "https://other.example/"), 200, nil},
+		"for another recipient":       {relay.SAMLValidate, strings.Replace(good, `Recipient="`+service, `Recipient="https://other.example/`, 1), 200, nil},
+		"to another request":          {relay.SAMLValidate, strings.Replace(good, requestID, "_other", 1), 200, nil},
+		"of yesterday":                {relay.SAMLValidate, entSAML("samlp", "saml", service, echo, now.Add(-24*time.Hour)), 200, nil},
+		"a DTD":                       {relay.SAMLValidate, "<!DOCTYPE x>" + good, 200, nil},
+		"two documents":               {relay.SAMLValidate, good + good, 200, nil},
+		"too long":                    {relay.SAMLValidate, good + strings.Repeat(" ", protocol.MaxAnswer), 200, nil},
+		"two outcomes":                {relay.ServiceValidate, two, 200, nil},
+		"another protocol":            {relay.SAMLValidate, "yes\nadmin\n", 200, nil},
+		"another protocol, text":      {relay.Validate, good, 200, nil},
+	} {
+		s, _ := forwarding(t, &ent{answer: func(*http.Request, string) (int, string, string, error) { return c.status, "text/xml", c.body, c.err }})
+		got := s.Answer(t.Context(), call(c.endpoint, eleve, entTicket))
+		if code(got.Refusal) != relay.InternalError || got.Status != 200 || !got.Forwarded {
+			t.Errorf("%s: %d %v", name, got.Status, got.Refusal)
+			continue
+		}
+		if strings.Contains(got.Refusal.Error(), entTicket) || strings.Contains(string(got.Body), entTicket) {
+			t.Errorf("%s: the ticket is repeated: %v %s", name, got.Refusal, got.Body)
+		}
+		_, err := protocol.Read(protocols[c.endpoint], got.Body, protocol.Context{Service: eleve, RequestID: requestID})
+		if read, ok := err.(*protocol.Error); !ok || read.Outcome != protocol.Failed {
+			t.Errorf("%s: a client reads %v in %s", name, err, got.Body)
+		}
+	}
+}
+
+func TestAnENTThatPutsTheTicketInItsCodeDoesNotGetItLogged(t *testing.T) {
+	body := `<cas:serviceResponse xmlns:cas="http://www.yale.edu/tp/cas"><cas:authenticationFailure code="` + entTicket + `">x</cas:authenticationFailure></cas:serviceResponse>`
+	s, _ := forwarding(t, says(200, "text/xml", body))
+	if got := s.Answer(t.Context(), call(relay.ServiceValidate, eleve, entTicket)); code(got.Refusal) != relay.InvalidTicket || strings.Contains(got.Refusal.Error(), entTicket) {
+		t.Error(got.Refusal)
+	}
+}
+
+// A CAS server that binds tickets to the service to the byte.
+func TestPassThroughAtARealServer(t *testing.T) {
+	cas := castest.Start(t, castest.Options{RequireSOAPAction: true})
+	transport := &http.Transport{}
+	t.Cleanup(transport.CloseIdleConnections)
+	s := node(t, newMemory(), func(c *relay.Config) {
+		endpoints := map[string]string{}
+		for _, name := range relay.Endpoints() {
+			endpoints[name] = cas.URL + "/" + name
+		}
+		c.Forward = &relay.Forward{Endpoints: endpoints, Transport: transport}
+	})
+	for endpoint, p := range protocols {
+		service := eleve + "?fd=1&x=é:é"
+		service = strings.ReplaceAll(service, "é", "%C3%A9")
+		ticket := cas.Ticket("camille.durand", strings.Replace(service, private, public, 1))
+		for i := range 2 {
+			got := s.Answer(t.Context(), call(endpoint, service, ticket))
+			who, err := protocol.Read(p, got.Body, protocol.Context{Service: service, RequestID: requestID})
+			if i == 0 && (err != nil || who.User != "camille.durand" || got.Refusal != nil) || i == 1 && (err == nil || got.Refusal == nil) {
+				t.Errorf("%s, time %d: %q, %v, %v\n%s", endpoint, i, who.User, err, got.Refusal, got.Body)
+			}
+		}
+	}
+}
