@@ -24,7 +24,7 @@ func init() {
 		Long: `
 Tools for the people who run PRONOTE.net behind pronote_cas.
 
-demo      a whole school on this machine: ENT, proxy and two PRONOTE.net stand-ins
+demo      a whole school on this machine: ENT, proxy and PRONOTE.net stand-ins
 ents      the built-in list of French ENTs
 explain   what the plugin makes of a CAS answer that was saved to a file`,
 		CobraFunc: func(cmd *cobra.Command) {

@@ -6,8 +6,6 @@ import (
 	"testing"
 )
 
-const pupil, pupilID = "camille.durand", "KT2AQ3UW4S98DPYX"
-
 func TestLoginBringsTheIdentifierUpstream(t *testing.T) {
 	s := start(t)
 	b := s.browser()

@@ -3,6 +3,7 @@ package caddymodule
 import (
 	"net/http"
 	"strings"
+	"unicode"
 
 	"github.com/pronote-cas/caddy-pronote-cas/casauth"
 )
@@ -24,20 +25,21 @@ func fold(name string) string {
 	return strings.NewReplacer("_", "-", ".", "-").Replace(strings.ToLower(name))
 }
 
-// prepare readies h for use and returns a name that stands in it twice, or "".
-func (h *identityHeaders) prepare() (twice string) {
+// prepare readies h for use. It returns the place of a name that stands in it for
+// the second time (0 pronoteID, 1 user, 2 and up attributes), or -1.
+func (h *identityHeaders) prepare() (twice int) {
 	names := []string{h.pronoteID, h.user}
 	for _, a := range h.attributes {
 		names = append(names, a.Name)
 	}
 	seen := make(map[string]bool)
-	for _, name := range names {
+	for place, name := range names {
 		folded := fold(name)
 		if name == "" {
 			continue
 		}
 		if seen[folded] {
-			return name
+			return place
 		}
 		seen[folded] = true
 		h.folded = append(h.folded, folded)
@@ -47,7 +49,7 @@ func (h *identityHeaders) prepare() (twice string) {
 			h.long = true
 		}
 	}
-	return ""
+	return -1
 }
 
 // ours reports whether name could be read as one of our headers.
@@ -201,10 +203,8 @@ func put(header http.Header, name, value string) {
 	if value == "" {
 		return
 	}
-	for i := range len(value) {
-		if value[i] < ' ' || value[i] == 0x7f {
-			return
-		}
+	if strings.ContainsFunc(value, unicode.IsControl) {
+		return
 	}
 	header[name] = []string{value}
 }

@@ -32,7 +32,7 @@ func (h *Handler) live(w http.ResponseWriter, r *http.Request, next caddyhttp.Ha
 	err := next.ServeHTTP(out, r.WithContext(ctx))
 	out.hold.Release()
 	out.finish()
-	if out.over && !out.wrote {
+	if out.over.Load() && !out.wrote {
 		return h.ended(w, r) // a long poll that was waiting: its page learns why
 	}
 	return err

@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"fmt"
@@ -61,7 +62,7 @@ func start(t *testing.T, lines ...string) *site {
 func startWith(t *testing.T, config func(*site) string) *site {
 	t.Helper()
 	t.Parallel()
-	s := &site{t: t, cas: castest.Start(t, castest.Options{}), upstream: newUpstream(t), config: config, dir: shortDir(t)}
+	s := &site{t: t, cas: castest.Start(t, castest.Options{Users: people()}), upstream: newUpstream(t), config: config, dir: shortDir(t)}
 	s.storage = filepath.Join(s.dir, "data")
 	s.cas.SetSLO(castest.SLO{Mode: castest.SLOSync, Client: &http.Client{Transport: s.transport(), Timeout: 5 * time.Second}})
 	s.run()
@@ -228,8 +229,11 @@ func (b *browser) send(method, target, body string, headers ...string) answer {
 	r.Header.Set("Sec-Fetch-Dest", "document")
 	r.Header.Set("Sec-Fetch-Site", "none")
 	for pair := range slices.Chunk(headers, 2) {
-		if r.Header.Del(pair[0]); pair[1] != "" {
-			r.Header[pair[0]] = append(r.Header[pair[0]], pair[1])
+		r.Header.Del(pair[0])
+	}
+	for pair := range slices.Chunk(headers, 2) {
+		if pair[1] != "" {
+			r.Header[pair[0]] = append(r.Header[pair[0]], pair[1]) // spelled as it is
 		}
 	}
 	if host := r.Header.Get("Host"); host != "" {
@@ -285,6 +289,42 @@ func (b *browser) login(target, user string) answer {
 	return b.get(target)
 }
 
+// raw sends bytes as they are and returns the one answer to them, which has no
+// status where the connection was closed instead. The request is to ask for
+// Connection: close.
+func (s *site) raw(request string) answer {
+	s.t.Helper()
+	conn, err := net.Dial("unix", s.dir+"/site")
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer conn.Close()
+	_ = conn.SetDeadline(time.Now().Add(20 * time.Second)) // a socket has deadlines
+	if _, err := io.WriteString(conn, request); err != nil {
+		return answer{new(http.Response), ""} // refused before it was read to its end
+	}
+	method, _, _ := strings.Cut(request, " ")
+	res, err := http.ReadResponse(bufio.NewReader(conn), &http.Request{Method: method})
+	if err != nil {
+		return answer{new(http.Response), ""}
+	}
+	body, _ := io.ReadAll(res.Body) // cut short where the server ends it
+	return answer{res, string(body)}
+}
+
+// eventually waits until ok, for three seconds: what has to happen within one
+// second, on a machine that is busy.
+func eventually(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for range 60 {
+		if ok() {
+			return
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	t.Errorf("not within three seconds: %s", what)
+}
+
 // upstream stands for PRONOTE.net and keeps what reached it.
 type upstream struct {
 	*httptest.Server
@@ -325,6 +365,16 @@ func (u *upstream) count() int {
 	return len(u.seen)
 }
 
+// paths are what was asked for, in order.
+func (u *upstream) paths() (paths []string) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	for _, r := range u.seen {
+		paths = append(paths, r.URL.Path)
+	}
+	return paths
+}
+
 // last returns the latest request and its body.
 func (u *upstream) last(t *testing.T) (*http.Request, string) {
 	t.Helper()
@@ -336,19 +386,20 @@ func (u *upstream) last(t *testing.T) (*http.Request, string) {
 	return u.seen[len(u.seen)-1], u.bodies[len(u.bodies)-1]
 }
 
+// lockedBuffer does not embed the Buffer: its ReadFrom would go around the lock.
 type lockedBuffer struct {
-	mu sync.Mutex
-	bytes.Buffer
+	mu     sync.Mutex
+	buffer bytes.Buffer
 }
 
 func (b *lockedBuffer) Write(p []byte) (int, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.Buffer.Write(p)
+	return b.buffer.Write(p)
 }
 
 func (b *lockedBuffer) String() string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.Buffer.String()
+	return b.buffer.String()
 }

@@ -22,12 +22,12 @@ func newObserver(ctx caddy.Context) observer { return observer{ctx.Logger()} }
 // that stands in it and on the page.
 func (o observer) decision(r *http.Request, d *casauth.Decision) (code string) {
 	level, message := weigh(d)
-	if d.Action == casauth.Refuse {
-		code = newCode()
-	}
 	entry := o.log.Check(level, message)
 	if entry == nil {
-		return code
+		return "" // a code that stands nowhere helps nobody
+	}
+	if d.Action == casauth.Refuse {
+		code = newCode()
 	}
 	fields := []zap.Field{zap.String("path", pathOnly(r))}
 	if code != "" {
@@ -83,9 +83,11 @@ func weigh(d *casauth.Decision) (zapcore.Level, string) {
 	switch d.Err.Reason {
 	case casauth.CASUnavailable, casauth.CASUnreadable, casauth.StorageUnavailable:
 		return zapcore.ErrorLevel, "refused"
-	case casauth.SessionRequired, casauth.NotFound, casauth.MethodNotAllowed, casauth.ForeignLogout, casauth.EarlyData:
-		return zapcore.DebugLevel, "refused"
-	case casauth.AmbiguousTarget, casauth.AdministrationHidden:
+	case casauth.SessionRequired, casauth.NotFound, casauth.MethodNotAllowed, casauth.ForeignLogout, casauth.EarlyData,
+		casauth.AmbiguousTarget, casauth.AdministrationHidden:
+		if !d.Person { // pages call again and again; a person reads the code once
+			return zapcore.DebugLevel, "refused"
+		}
 		return zapcore.InfoLevel, "refused"
 	}
 	return zapcore.WarnLevel, "refused"

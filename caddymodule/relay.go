@@ -29,17 +29,17 @@ func (h *Handler) bidFarewell(logouts []relay.Logout) {
 		return
 	}
 	go func() {
-		ctx, cancel := context.WithTimeout(context.Background(), farewellTimeout)
-		defer cancel()
 		for _, logout := range logouts {
-			if err := h.tell(ctx, logout); err != nil {
+			if err := h.tell(logout); err != nil {
 				h.log.unheard(err)
 			}
 		}
 	}()
 }
 
-func (h *Handler) tell(ctx context.Context, logout relay.Logout) error {
+func (h *Handler) tell(logout relay.Logout) error {
+	ctx, cancel := context.WithTimeout(context.Background(), farewellTimeout)
+	defer cancel()
 	form := url.Values{"logoutRequest": {protocol.LogoutRequest(logout.Ticket, time.Now())}}
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, logout.URL, strings.NewReader(form.Encode()))
 	if err != nil {

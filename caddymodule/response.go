@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync/atomic"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
@@ -21,18 +22,22 @@ type response struct {
 	rewriter     *address.Rewriter // nil: no private addresses to hide
 	hold         casauth.Hold
 	cut          context.CancelFunc
-	over         bool // the session ended meanwhile; read only after hold.Release
+	over         atomic.Bool // the session ended meanwhile
 	wrote        bool
+	withheld     bool // what came after the session's end, before anything was written
 }
 
 // Cut implements casauth.Live.
 func (w *response) Cut() {
-	w.over = true
+	w.over.Store(true)
 	w.cut()
 }
 
 // WriteHeader changes the header on its way, that of early hints (103) included.
 func (w *response) WriteHeader(status int) {
+	if w.withheld = w.withheld || !w.wrote && w.over.Load(); w.withheld {
+		return // reverse_proxy's 499 for a request that was cut; there is a better answer
+	}
 	if !w.wrote {
 		w.dress()
 		w.wrote = status >= 200 || status == http.StatusSwitchingProtocols
@@ -48,6 +53,9 @@ func (w *response) Write(p []byte) (int, error) {
 		}
 		w.WriteHeader(http.StatusOK)
 	}
+	if w.withheld {
+		return len(p), nil
+	}
 	return w.ResponseWriter.Write(p)
 }
 
@@ -56,6 +64,9 @@ func (w *response) ReadFrom(r io.Reader) (int64, error) {
 	if !w.wrote {
 		w.WriteHeader(http.StatusOK)
 	}
+	if w.withheld {
+		return io.Copy(io.Discard, r)
+	}
 	return w.ResponseWriterWrapper.ReadFrom(r)
 }
 
@@ -63,6 +74,9 @@ func (w *response) ReadFrom(r io.Reader) (int64, error) {
 func (w *response) FlushError() error {
 	if !w.wrote {
 		w.WriteHeader(http.StatusOK)
+	}
+	if w.withheld {
+		return nil
 	}
 	return http.NewResponseController(w.ResponseWriter).Flush()
 }

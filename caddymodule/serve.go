@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"net/http"
 	"net/netip"
-	"net/url"
 	"strings"
 	"time"
 
@@ -18,11 +17,13 @@ import (
 // ServeHTTP is one request from top to bottom: what came in becomes a Visit, the
 // gate decides, and the decision is carried out.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
-	if h.Outside && !strings.HasPrefix(r.URL.Path, casauth.Prefix) {
-		return h.pass(w, r, next, new(casauth.Decision))
-	}
 	v := h.visit(r)
-	d := h.gate.Decide(r.Context(), &v)
+	var d casauth.Decision
+	if h.Outside && !strings.HasPrefix(v.Asked, casauth.Prefix) {
+		d = h.gate.Beside(&v)
+	} else {
+		d = h.gate.Decide(r.Context(), &v)
+	}
 	if d.Action == casauth.Pass {
 		return h.pass(w, r, next, &d)
 	}
@@ -66,7 +67,7 @@ func client(r *http.Request) netip.Addr {
 // earlyData reports whether r came before the TLS handshake was complete, here
 // or at a proxy in front (RFC 8470 §5.1).
 func earlyData(r *http.Request) bool {
-	return r.TLS != nil && !r.TLS.HandshakeComplete || len(r.Header["Early-Data"]) > 0 && r.Header["Early-Data"][0] == "1"
+	return r.TLS != nil && !r.TLS.HandshakeComplete || len(r.Header["Early-Data"]) > 0
 }
 
 // pass sends r on, with the identity of d's session and no other.
@@ -140,7 +141,10 @@ func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, d casauth.Decis
 	page.Code = code
 	switch d.Err.Reason {
 	case casauth.MethodNotAllowed:
-		w.Header().Set("Allow", "GET")
+		w.Header().Set("Allow", "GET, HEAD")
+		if r.URL.Path == pages.LogoutPath {
+			w.Header().Set("Allow", "GET, POST")
+		}
 	case casauth.SessionRequired:
 		if !d.Person {
 			pages.Problem(w, r, page.Status, pages.ProblemFields{
@@ -172,7 +176,7 @@ func (h *Handler) refusalPage(r *http.Request, d casauth.Decision) pages.Page {
 			p.Retry = back
 		}
 	case casauth.AmbiguousTarget:
-		p.Kind, p.Detail = pages.BadRequest, pathOnly(r)
+		p.Kind, p.Cause, p.Detail = pages.BadRequest, misread(d.Err.Cause), pathOnly(r)
 	case casauth.AdministrationHidden, casauth.NotFound:
 		p.Kind = pages.NotFound
 	case casauth.MethodNotAllowed:
@@ -188,9 +192,7 @@ func (h *Handler) refusalPage(r *http.Request, d casauth.Decision) pages.Page {
 		if d.Err.Reason == casauth.CASUnreadable {
 			p.Kind = pages.ENTUnreadable
 		}
-		if u, err := url.Parse(h.gate.CAS.ValidateURL); err == nil {
-			p.Detail = u.Host
-		}
+		p.Detail, _, _ = strings.Cut(h.gate.CAS.ValidateURL, "?")
 	case casauth.StorageUnavailable:
 		p.Kind, p.RetryAfter, p.Retry = pages.StorageUnavailable, retryAfter, h.gate.Again(r)
 	case casauth.EarlyData:
@@ -205,6 +207,25 @@ func (h *Handler) refusalPage(r *http.Request, d casauth.Decision) pages.Page {
 		p.Kind = pages.Refused
 	}
 	return h.dressed(p)
+}
+
+// misread finds the words for the rule that an ambiguous address breaks.
+func misread(why error) pages.Cause {
+	if why == nil {
+		return pages.CauseNone
+	}
+	for words, cause := range map[string]pages.Cause{
+		"encoded slash": pages.CauseEncodedSlash, "backslash": pages.CauseBackslash, "semicolon": pages.CauseSemicolon,
+		"question mark": pages.CauseReserved, "control character": pages.CauseReserved, "number sign": pages.CauseRawHash,
+		"empty segment": pages.CauseDoubleSlash, "in a dot": pages.CauseDotSegment, "something after it": pages.CauseAfterPage,
+		"percent sequence": pages.CauseEncoding, "doubly encoded": pages.CauseEncoding, "invalid UTF-8": pages.CauseEncoding,
+		"not a path": pages.CauseHost,
+	} {
+		if strings.Contains(why.Error(), words) {
+			return cause
+		}
+	}
+	return pages.CauseNone
 }
 
 // dressed adds what every page of this site has.

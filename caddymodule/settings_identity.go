@@ -26,12 +26,10 @@ func (s *settler) identities() {
 	if h.CASIdentifier != "subject" {
 		g.CASIdentifier = h.CASIdentifier
 	}
-	switch value := s.choice("unresolved", h.Unresolved, "deny", "pass", "ask"); value {
-	case "ask":
+	if h.Unresolved == "ask" {
 		s.failf("unresolved", "ask needs the directory, which this version does not have yet: write deny or pass")
-	default:
-		g.Unresolved = casauth.Unresolved(value)
 	}
+	g.Unresolved = casauth.Unresolved(s.choice("unresolved", h.Unresolved, "deny", "pass"))
 	id := &s.identity
 	id.pronoteID = s.headerName("identifier_header", h.IdentifierHeader)
 	if id.pronoteID == "" {
@@ -45,8 +43,12 @@ func (s *settler) identities() {
 		}
 		id.attributes = append(id.attributes, AttributeHeader{a.Attribute, s.headerName(field, a.Name)})
 	}
-	if twice := id.prepare(); twice != "" {
-		s.failf("identifier_header", "%s carries two things: give each its own header (- _ . and case do not tell names apart)", twice)
+	if twice := id.prepare(); twice >= 0 {
+		field := "user_header"
+		if twice > 1 {
+			field = "attribute_header " + id.attributes[twice-2].Attribute
+		}
+		s.failf(field, "its header carries something else already: give each its own (- _ . and case do not tell names apart)")
 	}
 }
 

@@ -2,10 +2,12 @@ package casauth
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/netip"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -52,42 +54,61 @@ func (g *Gate) delegate(ctx context.Context, v *Visit) Decision {
 		return refuse(v, MethodNotAllowed, nil)
 	case !allowed: // no redirect and no ticket: this is how open redirects steal logins
 		d := refuse(v, ServiceNotAllowed, nil)
-		d.Err.Public = login.Service
+		d.Err.Public, _, _ = strings.Cut(login.Service, "?") // its query may hold a ticket
 		return d
 	case !navigates(v.Request):
 		d := refuse(v, SessionRequired, nil)
 		d.Location = g.loginURL(g.Root, g.Renew)
 		return d
 	}
-	v.renew = g.Renew || login.Renew
 	if len(v.tickets) > 0 {
-		if d, ok := g.finishLogin(ctx, v); ok && d.Event == LoggedIn {
-			return g.grant(ctx, login, d.Session, d)
-		} else if ok {
+		if d, ok := g.finishLogin(ctx, v); ok {
 			return d
 		}
 	}
 	switch {
 	case v.session != nil && !login.Renew:
-		return g.grant(ctx, login, v.session, Decision{Event: TicketIssued})
+		return g.grant(ctx, login, v.session, false, Decision{Event: TicketIssued})
 	case v.storage() != nil:
 		return refuse(v, StorageUnavailable, v.noSession)
 	case login.Gateway && !login.Renew: // renew wins over gateway (CAS 3.0 §2.1.1)
 		return Decision{Action: Redirect, Location: back}
 	}
+	v.renew = g.Renew || login.Renew
+	v.Asked = Prefix + "login?" + login.For(back) // the ENT sees it: PRONOTE's service by its public name
 	return g.startLogin(ctx, v)
 }
 
-// grant sends the browser on to PRONOTE with a ticket for session; d is what was
-// decided besides, the cookies of a login just now above all.
-func (g *Gate) grant(ctx context.Context, login relay.Login, session *Session, d Decision) Decision {
+// delegated returns the login of PRONOTE's that target, a request target of ours,
+// stands for.
+func (g *Gate) delegated(target string) (relay.Login, bool) {
+	path, query, _ := strings.Cut(target, "?")
+	if g.Relay == nil || path != Prefix+"login" {
+		return relay.Login{}, false
+	}
+	login, err := relay.ParseLogin(query)
+	if err != nil {
+		return relay.Login{}, false
+	}
+	_, allowed := g.Relay.Services.Destination(login, "")
+	return login, allowed
+}
+
+// grant sends the browser on to PRONOTE with a ticket for session. fresh says that
+// credentials were given for it; d is what was decided besides, the cookies of a
+// login just now above all.
+func (g *Gate) grant(ctx context.Context, login relay.Login, session *Session, fresh bool, d Decision) Decision {
 	ticket, err := g.Relay.Issue(ctx, relay.Grant{
 		Session: session.path, SessionExpires: session.Expires,
 		User: session.User, PronoteID: session.PronoteID, Attributes: session.Attributes,
-		Authenticated: session.Created, Fresh: d.Event == LoggedIn, Service: login.Service,
+		Authenticated: session.Created, Fresh: fresh, Service: login.Service,
 	})
 	if err != nil {
-		return Decision{Action: Refuse, Person: true, Cookies: d.Cookies, Err: &Error{Reason: StorageUnavailable, Cause: err}}
+		reason := StorageUnavailable
+		if !errors.Is(err, ErrStorage) {
+			reason = UnknownPerson // a name that cannot be told to PRONOTE
+		}
+		return Decision{Action: Refuse, Person: true, Cookies: d.Cookies, Err: &Error{Reason: reason, Cause: err}}
 	}
 	g.sweepRelay(ctx)
 	d.Action, d.Session = Redirect, session

@@ -128,6 +128,21 @@ func (g *Gate) Decide(ctx context.Context, v *Visit) Decision {
 	return g.startLogin(ctx, v)
 }
 
+// Beside decides on a request outside the directive's matcher: it passes, with no
+// identity, unless PRONOTE could read it as one inside. Caddy's matchers compare
+// paths, and do not know that Windows takes a backslash for a slash.
+func (g *Gate) Beside(v *Visit) Decision {
+	for _, target := range [...]string{v.Asked, v.Upstream} {
+		switch judged := pronote.Judge(target, g.Root); {
+		case judged.Kind == pronote.Administration:
+			return refuse(v, AdministrationHidden, nil)
+		case judged.Kind == pronote.Ambiguous && pronote.MayBeBelow(target, g.Root):
+			return refuse(v, AmbiguousTarget, errors.New(judged.Why))
+		}
+	}
+	return Decision{}
+}
+
 // session returns the browser's session, or nil and why there is none.
 func (g *Gate) session(ctx context.Context, v *Visit, person bool) (*Session, error) {
 	value, ok := cookie(v.Request, g.CookieName)

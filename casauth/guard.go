@@ -23,7 +23,9 @@ const (
 // than two seconds: an operation that takes longer fails, and while the store is
 // known to be gone only one caller a second finds out whether it is back; the
 // others fail at once. Every failure but fs.ErrNotExist is an ErrStorage.
-func Guard(store Store) Store { return &guard{store: store, start: time.Now()} }
+func Guard(store Store) Store { return newGuard(store) }
+
+func newGuard(store Store) *guard { return &guard{store: store, start: time.Now()} }
 
 type guard struct {
 	store Store
@@ -120,6 +122,12 @@ func do[T any](g *guard, ctx context.Context, ask func(context.Context) (T, erro
 }
 
 func (g *guard) fail() { g.retry.Store(int64(time.Since(g.start) + storageRetry)) }
+
+// reachable reports whether an operation would be tried.
+func (g *guard) reachable() bool {
+	at := g.retry.Load()
+	return at == 0 || int64(time.Since(g.start)) >= at
+}
 
 // mayAsk lets everybody through while the store answers, and one caller per
 // storageRetry while it does not.

@@ -2,6 +2,7 @@ package casauth
 
 import (
 	"crypto/hmac"
+	"crypto/rand"
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/binary"
@@ -26,6 +27,7 @@ const (
 //
 // It is signed, not secret: it holds addresses of the browser's own.
 type initiation struct {
+	nonce    [8]byte // tells browsers apart that set out for the same page at the same moment
 	rounds   []int64 // Unix seconds of useless tickets within roundWindow
 	attempts []attempt
 }
@@ -40,6 +42,9 @@ type attempt struct {
 // begin adds an attempt for target. Two tabs on one page are two attempts: each
 // brings a ticket of its own.
 func (i *initiation) begin(now time.Time, target string) {
+	if i.nonce == [8]byte{} {
+		_, _ = rand.Read(i.nonce[:]) // crypto/rand never fails (Go 1.24)
+	}
 	a := attempt{at: now.Unix(), target: target}
 	if len(target) > maxTarget {
 		a.target, a.sum = "", sumOf(target)
@@ -110,12 +115,13 @@ func sumOf(target string) (sum [12]byte) {
 	return sum
 }
 
-// The wire form: version, number of rounds, their times, then per attempt its
+// The wire form: version, nonce, number of rounds, their times, then per attempt its
 // time and either its target's length and bytes or 0 and its sum.
-const initiationVersion = 1
+const initiationVersion, initiationHead = 1, 1 + 8 + 1
 
 func (i *initiation) encode() []byte {
-	data := []byte{initiationVersion, byte(len(i.rounds))}
+	data := append([]byte{initiationVersion}, i.nonce[:]...)
+	data = append(data, byte(len(i.rounds)))
 	for _, at := range i.rounds {
 		data = binary.BigEndian.AppendUint32(data, uint32(at))
 	}
@@ -141,14 +147,15 @@ func (i *initiation) seal(secret *[32]byte) string {
 // as good as no cookie.
 func openInitiation(secret *[32]byte, value string, now time.Time) (i initiation) {
 	data, err := cookieEncoding.DecodeString(value)
-	if err != nil || len(data) < 2+16 {
+	if err != nil || len(data) < initiationHead+16 {
 		return initiation{}
 	}
 	data, mac := data[:len(data)-16], data[len(data)-16:]
 	if subtle.ConstantTimeCompare(mac, initiationMAC(secret, data)) != 1 || data[0] != initiationVersion {
 		return initiation{}
 	}
-	rounds, data := int(data[1]), data[2:]
+	copy(i.nonce[:], data[1:])
+	rounds, data := int(data[initiationHead-1]), data[initiationHead:]
 	for ; rounds > 0 && len(data) >= 4; rounds-- {
 		if at := int64(binary.BigEndian.Uint32(data)); now.Unix()-at < int64(roundWindow/time.Second) {
 			i.rounds = append(i.rounds, at)

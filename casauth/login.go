@@ -46,7 +46,9 @@ func (g *Gate) redirectToCAS(v *Visit, secret *[32]byte, under initiation) Decis
 // counting, so a reload does not start the loop over.
 func (g *Gate) giveUp(v *Visit, secret *[32]byte, under initiation, reason Reason, cause error) Decision {
 	d := refuse(v, reason, cause)
-	d.Err.Public = g.service(g.target(v))
+	if reason == ServiceRefused {
+		d.Err.Public = g.service(g.target(v)) // what the ENT has to declare
+	}
 	d.Location = g.Public.Service(g.target(v))
 	d.Cookies = []http.Cookie{g.keep(secret, under)}
 	return d
@@ -63,7 +65,7 @@ func (g *Gate) target(v *Visit) string {
 func (g *Gate) finishLogin(ctx context.Context, v *Visit) (Decision, bool) {
 	tickets := slices.Compact(slices.Clone(v.tickets))
 	value, has := cookie(v.Request, g.initiationCookie())
-	if !has || len(tickets) != 1 || v.Request.Method != http.MethodGet || !navigates(v.Request) {
+	if !has || len(tickets) != 1 || g.Relay != nil && relay.Ours(tickets[0]) || v.Request.Method != http.MethodGet || !navigates(v.Request) {
 		return Decision{}, false
 	}
 	secret, err := g.sessions.keys.load(ctx)
@@ -78,6 +80,8 @@ func (g *Gate) finishLogin(ctx context.Context, v *Visit) (Decision, bool) {
 	if !g.sessions.Reachable() {
 		return refuse(v, StorageUnavailable, errors.New("the ticket was not spent")), true
 	}
+	delegated, isDelegated := g.delegated(back)
+	v.renew = g.Renew || delegated.Renew
 	login, mine := g.logins.do(tickets[0], value, func() login {
 		return g.validate(context.WithoutCancel(ctx), g.service(back), tickets[0], v.renew)
 	})
@@ -88,14 +92,18 @@ func (g *Gate) finishLogin(ctx context.Context, v *Visit) (Decision, bool) {
 		return g.failLogin(v, secret, under, login.err), true
 	}
 	under.rounds = nil
-	return Decision{
+	d := Decision{
 		Action:    Redirect,
 		Event:     LoggedIn,
 		Session:   login.session,
 		Location:  g.Public.Service(back),
 		Cookies:   []http.Cookie{{Name: g.CookieName, Value: login.cookie}, g.keep(secret, under)},
 		Farewells: g.succeed(ctx, v.session, login.session),
-	}, true
+	}
+	if isDelegated {
+		return g.grant(ctx, delegated, login.session, v.renew, d), true
+	}
+	return d, true
 }
 
 // succeed ends the browser's old session. The same person's live responses go on

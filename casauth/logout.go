@@ -48,8 +48,8 @@ func (g *Gate) logout(ctx context.Context, v *Visit) Decision {
 		return refuse(v, MethodNotAllowed, nil)
 	case g.foreign(v.Request):
 		return refuse(v, ForeignLogout, nil)
-	case v.Request.Method == http.MethodGet && header(v.Request, "Sec-Fetch-Mode") != "" && !navigates(v.Request):
-		return refuse(v, ForeignLogout, nil) // an image or a prefetch, which nobody clicked
+	case v.Request.Method == http.MethodGet && !navigates(v.Request):
+		return refuse(v, ForeignLogout, nil) // an image, which nobody clicked
 	}
 	d := Decision{Action: Redirect, Event: LoggedOut, Session: v.session, Location: g.LogoutURL,
 		Cookies: []http.Cookie{{Name: g.CookieName, MaxAge: -1}, {Name: g.initiationCookie(), MaxAge: -1}}}

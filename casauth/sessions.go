@@ -34,7 +34,7 @@ type SessionConfig struct {
 // request while the others wait for it.
 type Sessions struct {
 	SessionConfig
-	store   Store
+	store   *guard
 	root    string
 	keys    keyring
 	cache   cache
@@ -48,10 +48,10 @@ type Sessions struct {
 // them: Close ends it. store is guarded here; the caller hands it over bare.
 func NewSessions(store Store, c SessionConfig) *Sessions {
 	root := path.Join("pronote_cas", c.Site)
-	store = Guard(store)
+	guarded := newGuard(store)
 	s := &Sessions{
-		SessionConfig: c, store: store, root: root,
-		keys:  keyring{store: store, path: path.Join(root, "key"), making: newTurn()},
+		SessionConfig: c, store: guarded, root: root,
+		keys:  keyring{store: guarded, path: path.Join(root, "key"), making: newTurn()},
 		start: time.Now(),
 		flush: make(chan *Session, 256),
 		stop:  make(chan struct{}),
@@ -61,9 +61,9 @@ func NewSessions(store Store, c SessionConfig) *Sessions {
 	return s
 }
 
-// Reachable reports whether the store answered when it was last asked. A ticket
-// is not worth spending on a login that could not be kept.
-func (s *Sessions) Reachable() bool { return s.store.(*guard).retry.Load() == 0 }
+// Reachable reports whether the store is not known to be gone: a ticket is not
+// worth spending on a login that could not be kept.
+func (s *Sessions) Reachable() bool { return s.store.reachable() }
 
 // Close stops the upkeep. Responses that are still under way stay watched until
 // they end by themselves: after a reload, long polls go on for minutes.

@@ -205,6 +205,24 @@ func TestStorageGone(t *testing.T) {
 	})
 }
 
+// With nobody logged in, nothing but a login asks the store: it must be let to.
+func TestStorageThatIsBackIsFoundOutByTheNextLogin(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := new(faulty)
+		a := node(t, store, lifetimes)
+		store.gone.Store(true)
+		if _, _, err := a.Open(t.Context(), Identity{User: "cdurand"}, "ST-1"); err == nil || a.Reachable() {
+			t.Fatalf("Open = %v, and the store counts as reachable: %v", err, a.Reachable())
+		}
+		store.gone.Store(false)
+		time.Sleep(storageRetry)
+		if !a.Reachable() {
+			t.Fatal("a login would be refused for ever")
+		}
+		open(t, a, "cdurand", "ST-2")
+	})
+}
+
 func TestStorageStuckCostsTwoSecondsOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := new(faulty)

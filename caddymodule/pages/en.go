@@ -33,7 +33,7 @@ var english = tongue{
 			Lead:   "Several login attempts in a row have failed.",
 			Next:   "Wait a minute, then try again. If it goes on, contact the school.",
 			Action: "Log in again",
-			Admin:  "Caddy’s log has the code below together with the cause of each failure. The command `caddy pronote-cas check` tests the whole chain.",
+			Admin:  "Caddy’s log has the code below together with the cause of each failure.",
 			Detail: "Detail:",
 		},
 		UnknownIdentifier: {
@@ -41,7 +41,7 @@ var english = tongue{
 			Lead:   "You are logged in to the ENT, the school’s online portal, but no PRONOTE identifier was found for your account.",
 			Next:   "Contact the school office, who can link your account to PRONOTE.",
 			Action: "Use another account",
-			Admin:  "The ENT sent no valid PRONOTE identifier and the directory has none for this account. Import the identifiers with `caddy pronote-cas import`, or ask the ENT to send the attribute.",
+			Admin:  "The ENT sent no valid PRONOTE identifier for this account. Ask the ENT to send the attribute, or name in `identifier` the one that holds it.",
 			Detail: "Looked for in:",
 		},
 		ENTUnavailable: {
@@ -49,7 +49,7 @@ var english = tongue{
 			Lead:   "Your login could not be checked, because the ENT, the school’s online portal, does not answer or is too slow.",
 			Next:   "You did nothing wrong. Try again in {wait}.",
 			Action: "Try again",
-			Admin:  "The CAS server did not answer within `cas_timeout`, or answered with an error. Sessions that are already open go on. The command `caddy pronote-cas check` tells which step fails.",
+			Admin:  "The CAS server did not answer within `cas_timeout`, or answered with an error. Sessions that are already open go on.",
 			Detail: "CAS server:",
 		},
 		ENTUnreadable: {

@@ -21,7 +21,7 @@ var englishCauses = map[Cause]why{
 	CauseClock: {
 		Lead:  "The clocks of this server and of the ENT, the school’s online portal, do not agree.",
 		Next:  "You did nothing wrong. Try again in a few minutes; if it goes on, contact the school.",
-		Admin: "The CAS server’s answer is not valid yet, or no longer, by more than 60 seconds. Set this machine’s clock (NTP). The command `caddy pronote-cas check` measures the difference.",
+		Admin: "The CAS server’s answer is not valid yet, or no longer, by more than 60 seconds. Set this machine’s clock (NTP).",
 	},
 	CauseProxyTicket: {
 		Lead:  "The login came through another application, which is not accepted here.",
@@ -43,7 +43,7 @@ var englishCauses = map[Cause]why{
 	CauseConflict: {
 		Lead:  "This account’s PRONOTE identifier is already linked to another account of the ENT.",
 		Next:  "Contact the school office.",
-		Admin: "Nothing was changed. The command `caddy pronote-cas export` lists the conflicts.",
+		Admin: "Nothing was changed.",
 	},
 	CauseAmbiguous: {
 		Lead:  "Several people at the school have the same name and details, and nothing tells them apart.",

@@ -36,7 +36,7 @@ var french = tongue{
 			Lead:   "Plusieurs tentatives de connexion de suite ont échoué.",
 			Next:   "Attendez une minute, puis recommencez. Si cela continue, contactez l’établissement.",
 			Action: "Recommencer la connexion",
-			Admin:  "Le code ci-dessous figure dans le journal de Caddy avec la cause de chaque échec. La commande `caddy pronote-cas check` vérifie toute la chaîne.",
+			Admin:  "Le code ci-dessous figure dans le journal de Caddy avec la cause de chaque échec.",
 			Detail: "Précision :",
 		},
 		UnknownIdentifier: {
@@ -44,7 +44,7 @@ var french = tongue{
 			Lead:   "Votre connexion à l’ENT a réussi, mais aucun identifiant PRONOTE n’a été trouvé pour votre compte.",
 			Next:   "Contactez le secrétariat de l’établissement, qui pourra relier votre compte à PRONOTE.",
 			Action: "Utiliser un autre compte",
-			Admin:  "L’ENT n’a pas envoyé d’identifiant PRONOTE valide et l’annuaire n’en contient pas pour ce compte. Importez les identifiants avec `caddy pronote-cas import`, ou demandez à l’ENT d’envoyer l’attribut.",
+			Admin:  "L’ENT n’a pas envoyé d’identifiant PRONOTE valide pour ce compte. Demandez à l’ENT d’envoyer l’attribut, ou nommez dans `identifier` celui qui le contient.",
 			Detail: "Recherché dans :",
 		},
 		ENTUnavailable: {
@@ -52,7 +52,7 @@ var french = tongue{
 			Lead:   "Votre connexion n’a pas pu être vérifiée, car l’ENT ne répond pas ou répond trop lentement.",
 			Next:   "Cela ne vient pas de vous. Réessayez dans {wait}.",
 			Action: "Réessayer",
-			Admin:  "Le serveur CAS n’a pas répondu dans le délai `cas_timeout`, ou a répondu par une erreur. Les sessions déjà ouvertes continuent. La commande `caddy pronote-cas check` dit à quelle étape la liaison échoue.",
+			Admin:  "Le serveur CAS n’a pas répondu dans le délai `cas_timeout`, ou a répondu par une erreur. Les sessions déjà ouvertes continuent.",
 			Detail: "Serveur CAS :",
 		},
 		ENTUnreadable: {

@@ -21,7 +21,7 @@ var frenchCauses = map[Cause]why{
 	CauseClock: {
 		Lead:  "L’heure de ce serveur et celle de l’ENT ne concordent pas.",
 		Next:  "Cela ne vient pas de vous. Réessayez dans quelques minutes ; si cela continue, contactez l’établissement.",
-		Admin: "La réponse du serveur CAS n’est pas encore valable, ou ne l’est plus, à 60 secondes près. Mettez l’horloge de cette machine à l’heure (NTP). La commande `caddy pronote-cas check` mesure l’écart.",
+		Admin: "La réponse du serveur CAS n’est pas encore valable, ou ne l’est plus, à 60 secondes près. Mettez l’horloge de cette machine à l’heure (NTP).",
 	},
 	CauseProxyTicket: {
 		Lead:  "La connexion est passée par une autre application, ce qui n’est pas accepté ici.",
@@ -43,7 +43,7 @@ var frenchCauses = map[Cause]why{
 	CauseConflict: {
 		Lead:  "L’identifiant PRONOTE de ce compte est déjà relié à un autre compte de l’ENT.",
 		Next:  "Contactez le secrétariat de l’établissement.",
-		Admin: "Rien n’a été modifié. La commande `caddy pronote-cas export` donne la liste des conflits.",
+		Admin: "Rien n’a été modifié.",
 	},
 	CauseAmbiguous: {
 		Lead:  "Plusieurs personnes de l’établissement ont la même identité, et rien ne permet de les distinguer.",

@@ -340,3 +340,34 @@ func TestNoUnicodeSeparatorIsForgotten(t *testing.T) {
 		}
 	}
 }
+
+// A matcher such as /pronote/* compares paths as Caddy reads them; what PRONOTE
+// could read as lying below must not slip past beside it.
+func TestWhatALaxReaderTakesForAPathBelowRoot(t *testing.T) {
+	for target, want := range map[string]bool{
+		`/pronote\eleve.html`:               true,
+		"/pronote%5celeve.html":             true,
+		"/pronote%255celeve.html":           true,
+		"/PRONOTE;v=1/eleve.html":           true,
+		"/x/../pronote/eleve.html":          true,
+		"/x/%2e%2e/pronote/eleve.html":      true,
+		"//pronote//eleve.html":             true,
+		"/pronote%2feleve.html?x":           true,
+		"/pronote ":                         true,
+		"/%zz":                              true, // who knows
+		"/wiki//page":                       false,
+		"/wiki;v=1":                         false,
+		"/files/a%2fb":                      false,
+		"/pronotes%5celeve.html":            false,
+		"/wiki?back=/pronote%5celeve.html":  false,
+		"/pronote%2f..%2fwiki%5cpage":       false,
+		"/pronote/..%2f..%2f..%2fwiki//etc": false,
+	} {
+		if got := MayBeBelow(target, "/pronote/"); got != want {
+			t.Errorf("MayBeBelow(%q) = %v, want %v", target, got, want)
+		}
+		if !MayBeBelow(target, "/") {
+			t.Errorf("MayBeBelow(%q) of the whole site is false", target)
+		}
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"path"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -283,6 +284,28 @@ func cutRoot(path, root string) (string, bool) {
 		return "", true
 	}
 	return path, false
+}
+
+// MayBeBelow reports whether a reader laxer than any (one that decodes again and
+// again, takes backslashes for slashes, drops parameters and resolves dots) could
+// take target for a path below root. It is for addresses that Judge calls
+// ambiguous; what cannot be decoded may be anything.
+func MayBeBelow(target, root string) bool {
+	raw, _, _ := strings.Cut(target, "?")
+	for range 4 {
+		decoded, err := url.PathUnescape(raw)
+		if err != nil || !utf8.ValidString(decoded) {
+			return true
+		}
+		raw = decoded
+	}
+	segments := strings.FieldsFunc(raw, func(c rune) bool { return c == '/' || c == '\\' })
+	for i, segment := range segments {
+		segment, _, _ = strings.Cut(segment, ";")
+		segments[i] = strings.TrimSpace(segment)
+	}
+	lax := path.Join("/", path.Join(segments...)) + "/"
+	return len(lax) >= len(root) && strings.EqualFold(lax[:len(root)], root)
 }
 
 func ishex(c byte) bool {

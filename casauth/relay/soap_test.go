@@ -41,6 +41,7 @@ func TestSOAPRequestsOfRealClients(t *testing.T) {
 		"reference":         soap(artifact("ST&#45;1")),
 		"comments":          "<!-- a -->" + soap("<!-- b -->"+artifact("ST-1")) + "<!-- c -->",
 		"full header":       strings.Replace(plain, "<SOAP-ENV:Header/>", `<SOAP-ENV:Header><a xmlns="urn:a">ST-2</a></SOAP-ENV:Header>`, 1),
+		"decoy in header":   strings.Replace(plain, "<SOAP-ENV:Header/>", `<SOAP-ENV:Header xmlns:samlp="`+samlpNS+`"><samlp:Request RequestID="x">`+artifact("ST-2")+`</samlp:Request></SOAP-ENV:Header>`, 1),
 		"without header":    strings.Replace(plain, "<SOAP-ENV:Header/>", "", 1),
 		"other parts first": soap(`<samlp:RespondWith>x</samlp:RespondWith>` + artifact("ST-1")),
 	} {

@@ -195,7 +195,11 @@ func hash(kind, value string) string {
 // IssuedTo reports whether ticket was issued for session and has not been spent.
 // Where the store cannot be asked, nobody knows, and the answer is no.
 func (s *Server) IssuedTo(ctx context.Context, ticket, session string) bool {
-	data, err := s.Store.Load(ctx, s.ticketPath(ticket))
+	where := s.ticketPath(ticket)
+	if where == "" { // and the store is not asked for its root, which is an error to it
+		return false
+	}
+	data, err := s.Store.Load(ctx, where)
 	if err != nil {
 		return false
 	}

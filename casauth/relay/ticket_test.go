@@ -6,8 +6,6 @@ import (
 	"reflect"
 	"regexp"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -162,37 +160,6 @@ func TestNoTicketAtAll(t *testing.T) {
 	}
 }
 
-// PRONOTE's request repeated, by a retry or by somebody who saw it, at the other
-// node in the same instant.
-func TestOneSuccessForATicketAtTwoNodesAtOnce(t *testing.T) {
-	store := newMemory()
-	nodes := []*relay.Server{node(t, store), node(t, store)}
-	for range 100 {
-		ticket := issue(t, nodes[0], pupil())
-		var good, bad atomic.Int32
-		var all sync.WaitGroup
-		for i := range 8 {
-			all.Go(func() {
-				switch _, refusal := nodes[i%2].Redeem(t.Context(), ticket, eleve, false); code(refusal) {
-				case "":
-					good.Add(1)
-				case relay.InvalidTicket:
-					bad.Add(1)
-				default:
-					t.Error(refusal)
-				}
-			})
-		}
-		all.Wait()
-		if good.Load() != 1 || bad.Load() != 7 {
-			t.Fatalf("%d successes, %d refusals", good.Load(), bad.Load())
-		}
-	}
-	if len(store.locks) != 0 {
-		t.Error("a lock was left behind")
-	}
-}
-
 func TestATicketExpires(t *testing.T) {
 	for name, c := range map[string]struct {
 		ttl, after time.Duration
@@ -237,57 +204,6 @@ func TestExpiredTicketsAreRemovedWithoutLookingAtTheOthers(t *testing.T) {
 			t.Errorf("%d tickets left, %d looked at", n, len(store.loads))
 		}
 		if _, refusal := s.Redeem(t.Context(), live, eleve, false); refusal != nil {
-			t.Error(refusal)
-		}
-	})
-}
-
-// A store that cannot be asked must never look like a ticket that is good, nor
-// like one that is not.
-func TestAStoreThatFailsGrantsNothing(t *testing.T) {
-	for _, operation := range []string{"Lock", "Load", "Delete", "Store", "List"} {
-		t.Run(operation, func(t *testing.T) {
-			store := newMemory()
-			s := node(t, store)
-			ticket := issue(t, s, pupil())
-			store.fails[operation] = true
-			got, refusal := s.Redeem(t.Context(), ticket, eleve, false)
-			if code(refusal) != relay.InternalError || !reflect.DeepEqual(got, relay.Grant{}) {
-				t.Errorf("%v, %+v", refusal, got)
-			}
-			if !errors.Is(refusal, errGone) || strings.Contains(refusal.Error(), ticket) {
-				t.Errorf("the log gets %v", refusal)
-			}
-		})
-	}
-	t.Run("at login", func(t *testing.T) {
-		store := newMemory()
-		store.fails["Store"] = true
-		if ticket, err := node(t, store).Issue(t.Context(), pupil()); ticket != "" || !errors.Is(err, errGone) {
-			t.Errorf("%q, %v", ticket, err)
-		}
-	})
-	t.Run("a damaged record", func(t *testing.T) {
-		store := newMemory()
-		s := node(t, store)
-		ticket := issue(t, s, pupil())
-		for key := range store.values {
-			store.values[key] = []byte(`{"user":`)
-		}
-		if _, refusal := s.Redeem(t.Context(), ticket, eleve, false); code(refusal) != relay.InternalError {
-			t.Error(refusal)
-		}
-	})
-	t.Run("a lock that nobody gives back", func(t *testing.T) {
-		store := newMemory()
-		s := node(t, store)
-		ticket := issue(t, s, pupil())
-		for key := range store.values {
-			store.locks[key] = true
-		}
-		ctx, cancel := context.WithCancel(t.Context())
-		cancel()
-		if _, refusal := s.Redeem(ctx, ticket, eleve, false); code(refusal) != relay.InternalError {
 			t.Error(refusal)
 		}
 	})
