@@ -142,7 +142,7 @@ func runCaddy(values map[string]string) error {
 		return err
 	}
 	if err := caddy.Load(config, true); err != nil {
-		return fmt.Errorf("Caddy did not start; if a port is taken, end what listens there / Caddy n'a pas démarré ; si un port est pris, arrêtez ce qui l'occupe : %w", err)
+		return fmt.Errorf("starting Caddy (if a port is taken, end what listens there / si un port est pris, arrêtez ce qui l'occupe): %w", err)
 	}
 	return nil
 }

@@ -28,7 +28,6 @@ type gated struct {
 	cas     *castest.Server
 	store   *faulty
 	cookies map[string]string
-	header  http.Header // sent with each visit, beside a navigation's
 }
 
 func newGated(t *testing.T, change func(*Config)) *gated {

@@ -39,6 +39,7 @@ func (v *Visit) storage() error {
 // Action is what to do with a Visit.
 type Action uint8
 
+// The actions.
 const (
 	Pass     Action = iota // on to the next handler, upstream in the end
 	Redirect               // 302 to Location
@@ -50,6 +51,7 @@ const (
 // Event is what happened besides, for log, metrics and Caddy's events.
 type Event uint8
 
+// The events.
 const (
 	Nothing         Event = iota
 	LoginStarted          // a browser was sent to the CAS server
@@ -63,6 +65,7 @@ const (
 // OwnPage names the pages that are no refusal.
 type OwnPage uint8
 
+// The pages.
 const (
 	StatusPage    OwnPage = iota // logged in, or not
 	LoggedOutPage                // the session has ended
