@@ -1,0 +1,252 @@
+package directory
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+func TestAReportSaysWhatAnImportDid(t *testing.T) {
+	d := open(newMemory())
+	r := put(t, d, Full, school)
+	if r.Read != 4 || r.Added != 4 || r.Updated+r.Retired+r.Unchanged != 0 || fmt.Sprint(r.ByCategory) != "map[eleve:2 professeur:1 responsable:1]" || r.Warnings == nil || len(r.Warnings) != 0 {
+		t.Errorf("first: %+v", r)
+	}
+	if r = put(t, d, Full, school); r.Unchanged != 4 || r.Added+r.Updated+r.Retired != 0 {
+		t.Errorf("the same again: %+v", r)
+	}
+	resolve(t, d, sends("u1", "idPronote", lea))
+	resolve(t, d, sends("u2", "idPronote", other))
+	changed := "idpronote;categorie;nom\n" + hugo + ";Élève;Artagnan\n" + "A8BT6EGHDW3QFPXC;Inspecteur;x\n;Élève;Sans\n"
+	dry, err := d.Import(t.Context(), strings.NewReader(changed), "", Full, true, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r = put(t, d, Full, changed)
+	if r.Read != 2 || r.Added != 1 || r.Updated != 1 || r.Retired != 3 || r.RetiredBound != 1 || r.Uncovered != 1 || r.ByCategory["unknown"] != 1 {
+		t.Errorf("%+v", r)
+	}
+	for _, says := range []string{"left out: 1 (line 4)", "category that is known", "3 rows are not in the file", "More rows are retired", "1 people who have logged in are in no import"} {
+		if !strings.Contains(strings.Join(r.Warnings, "\n"), says) {
+			t.Errorf("no warning says %q: %q", says, r.Warnings)
+		}
+	}
+	if dry.DryRun = false; fmt.Sprint(dry) != fmt.Sprint(r) {
+		t.Errorf("a dry run says\n%+v, the import\n%+v", dry, r)
+	}
+	for _, warning := range r.Warnings {
+		if strings.Contains(warning, hugo) || strings.Contains(warning, "Artagnan") {
+			t.Errorf("a warning quotes the file: %s", warning)
+		}
+	}
+}
+
+func TestADryRunChangesNothing(t *testing.T) {
+	store := newMemory()
+	clear(store.counts)
+	if _, err := open(store).Import(t.Context(), strings.NewReader(school), "", Full, true, nil); err != nil {
+		t.Fatal(err)
+	}
+	if len(store.values) != 0 || store.counts["lock"]+store.counts["store"]+store.counts["delete"] != 0 {
+		t.Errorf("%v", store.counts)
+	}
+}
+
+func TestAFullImportRetiresAndTheNextOneRemoves(t *testing.T) {
+	synctest.Test(t, retiresAndRemoves)
+}
+
+func retiresAndRemoves(t *testing.T) {
+	d := open(newMemory())
+	put(t, d, Full, school)
+	resolve(t, d, sends("u1", "idPronote", lea))
+	resolve(t, d, sends("u2", "idPronote", other))
+	without := "idpronote;categorie\n" + prof + ";Professeur\n"
+	put(t, d, Full, without)
+	if got := resolve(t, d, sends("u1")); got.PronoteID != lea {
+		t.Errorf("retired, u1 is %+v", got)
+	}
+	if got := resolve(t, d, sends("NAA30191")); got.PronoteID != hugo {
+		t.Errorf("retired, what the import said of hugo: %+v", got)
+	}
+	if got := resolve(t, d, sends("u3", "nom", "Petit", "prenom", "Jade", "dateNaissance", "01/02/1980", "categories", "National_2")); got.PronoteID != "" {
+		t.Errorf("a retired row is matched by identity: %+v", got)
+	}
+	put(t, d, Partial, "idpronote\n"+jade+"\n") // a partial one confirms nobody else
+	if r := put(t, d, Full, without); r.Removed != 2 || r.Retired != 1 {
+		t.Errorf("%+v", r)
+	}
+	for user, want := range map[string]string{"u1": "", "NAA30191": "", "u2": other} {
+		if got := resolve(t, d, sends(user)); got.PronoteID != want {
+			t.Errorf("after the second, %s is %+v, want %q", user, got, want)
+		}
+	}
+	time.Sleep(time.Second) // times are kept to the second
+	if got := resolve(t, d, sends("u4", "idPronote", lea)); got.PronoteID != lea {
+		t.Errorf("a removed identifier is not free: %+v", got)
+	}
+	put(t, d, Full, without)
+	if got := resolve(t, d, sends("u4")); got.PronoteID != lea {
+		t.Errorf("somebody bound after the removal has lost it: %+v", got)
+	}
+}
+
+func TestARowThatComesBackIsAsBefore(t *testing.T) {
+	d := open(newMemory())
+	put(t, d, Full, school)
+	resolve(t, d, sends("u1", "idPronote", lea))
+	put(t, d, Full, "idpronote\n"+hugo+"\n")
+	if r := put(t, d, Full, school); r.Updated != 4 || r.Removed != 0 {
+		t.Errorf("%+v", r)
+	}
+	put(t, d, Full, school)
+	if got := resolve(t, d, sends("u1")); got.PronoteID != lea {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestAnImportReassignsNobody(t *testing.T) {
+	head := "idpronote;idcas\n"
+	for _, test := range []struct {
+		what, first, login, then string
+		kept                     int
+		user, id                 string // who has what after
+	}{
+		{"a row of an import", head + lea + ";a\n", "", head + lea + ";b\n", 1, "a", lea},
+		{"a row of a first connection", head + lea + ";\n", "a", head + lea + ";b\n", 1, "a", lea},
+		{"a row of a first connection that no import has", head + hugo + ";\n", "a", head + lea + ";b\n", 1, "a", lea},
+		{"a CAS identifier of an import", head + lea + ";a\n", "", head + lea + ";\n" + hugo + ";a\n", 1, "a", lea},
+		{"a CAS identifier of a first connection", head + lea + ";\n", "a", head + hugo + ";a\n", 1, "a", lea},
+		{"the same again", head + lea + ";a\n", "a", head + lea + ";a\n", 0, "a", lea},
+		{"a file that says nothing", head + lea + ";a\n", "", head + lea + ";\n", 0, "a", lea},
+		{"a row that nobody has", head + lea + ";\n", "", head + lea + ";a\n", 0, "a", lea},
+	} {
+		for _, mode := range []Mode{Full, Partial} {
+			d := open(newMemory())
+			put(t, d, Full, test.first)
+			if test.login != "" {
+				resolve(t, d, sends(test.login, "idPronote", lea))
+			}
+			r := put(t, d, mode, test.then)
+			if r.NotReassigned != test.kept || (len(r.Warnings) > 0 && strings.Contains(fmt.Sprint(r.Warnings), "belongs to somebody else")) != (test.kept > 0) {
+				t.Errorf("%s, %s: %+v", test.what, mode, r)
+			}
+			if got := resolve(t, d, sends(test.user)); got.PronoteID != test.id {
+				t.Errorf("%s, %s: %s is %+v", test.what, mode, test.user, got)
+			}
+			if got := resolve(t, d, sends("b")); got.PronoteID != "" {
+				t.Errorf("%s, %s: b is %+v", test.what, mode, got)
+			}
+		}
+	}
+}
+
+func TestANewDatabaseGivesItsIdentifiersWithTheSecondFullImport(t *testing.T) {
+	d := open(newMemory())
+	put(t, d, Full, "idpronote;idcas\n"+lea+";a\n"+jade+";b\n")
+	resolve(t, d, sends("a"))
+	next := "idpronote;idcas\n" + hugo + ";a\n" + prof + ";b\n"
+	if r := put(t, d, Full, next); r.NotReassigned != 2 {
+		t.Errorf("%+v", r)
+	}
+	if r := put(t, d, Full, next); r.NotReassigned != 0 || r.Removed != 2 {
+		t.Errorf("%+v", r)
+	}
+	for user, want := range map[string]string{"a": hugo, "b": prof} {
+		if got := resolve(t, d, sends(user)); got.PronoteID != want {
+			t.Errorf("%s is %+v", user, got)
+		}
+	}
+}
+
+func TestAPartialImportKeepsWhatItDoesNotSay(t *testing.T) {
+	d := open(newMemory())
+	put(t, d, Full, school)
+	if r := put(t, d, Partial, "idpronote;idcas\n"+lea+";u1\n"); r.Updated != 1 || r.Retired != 0 || r.ByCategory[Eleve] != 1 {
+		t.Errorf("%+v", r)
+	}
+	rows, err := d.Rows(t.Context())
+	if err != nil || len(rows) != 4 {
+		t.Fatal(rows, err)
+	}
+	for _, r := range rows {
+		if r.PronoteID == lea && (r.LastName != "Lefèvre-Núñez" || r.User != "u1") || r.Retired {
+			t.Errorf("%+v", r)
+		}
+	}
+}
+
+func TestProgressIsTold(t *testing.T) {
+	var told []int
+	_, err := open(newMemory()).Import(t.Context(), strings.NewReader(people(2500, 0)), "", Partial, false, func(n int) { told = append(told, n) })
+	if err != nil || fmt.Sprint(told) != "[1000 2000 2500]" {
+		t.Error(told, err)
+	}
+}
+
+func TestAModeIsFullOrPartial(t *testing.T) {
+	if _, err := open(newMemory()).Import(t.Context(), strings.NewReader(school), "", "all", false, nil); err == nil {
+		t.Error("taken")
+	}
+}
+
+func TestOtherNodesSeeAnImportAtOnce(t *testing.T) {
+	store := newMemory()
+	a, b := open(store), open(store)
+	put(t, a, Full, school)
+	resolve(t, b, sends("x"))
+	put(t, a, Partial, "idpronote;idcas\n"+lea+";u1\n")
+	if got := resolve(t, b, sends("u1")); got.PronoteID != lea {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestDamagedRowsStopNobodyWhoIsKnownAndAFullImportMendsThem(t *testing.T) {
+	store := newMemory()
+	d := open(store)
+	put(t, d, Full, school)
+	resolve(t, d, sends("u1", "idPronote", lea))
+	for key := range store.values {
+		if strings.Contains(key, "/imports/") {
+			store.values[key] = store.values[key][:30]
+		}
+	}
+	d = open(store)
+	if got := resolve(t, d, sends("u1")); got.PronoteID != lea {
+		t.Errorf("%+v", got)
+	}
+	if got, err := d.Resolve(t.Context(), sends("u2", "idPronote", hugo)); !errors.Is(err, ErrDamaged) {
+		t.Errorf("%+v, %v", got, err)
+	}
+	if _, err := d.Import(t.Context(), strings.NewReader(school), "", Partial, false, nil); !errors.Is(err, ErrDamaged) {
+		t.Error(err)
+	}
+	put(t, d, Full, school)
+	if got := resolve(t, d, sends("NAA30191")); got.PronoteID != hugo {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestAnImportThatWasOvertakenChangesNothing(t *testing.T) {
+	d := open(newMemory())
+	put(t, d, Full, school)
+	if _, err := d.publish(t.Context(), "another", nil); !errors.Is(err, ErrSuperseded) {
+		t.Error(err)
+	}
+	if rows, err := d.Rows(t.Context()); len(rows) != 4 || err != nil {
+		t.Error(rows, err)
+	}
+}
+
+func TestWhatIsWrittenFitsEveryStore(t *testing.T) {
+	store := newMemory()
+	put(t, open(store), Full, people(5_000, 0))
+	for key, value := range store.values {
+		if len(value) > 512<<10 {
+			t.Errorf("%s: %d bytes", key, len(value))
+		}
+	}
+}
