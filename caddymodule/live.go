@@ -26,6 +26,7 @@ func (h *Handler) live(w http.ResponseWriter, r *http.Request, next caddyhttp.Ha
 	if !d.Session.Hold(&out.hold, out) {
 		return h.ended(w, r)
 	}
+	defer out.hold.Release() // reverse_proxy panics when an answer breaks off
 	out.install(r)
 	defer out.forget()
 	h.identity.set(r.Header, &d.Session.Identity)

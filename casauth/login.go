@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -62,10 +61,11 @@ func (g *Gate) target(v *Visit) string {
 
 // finishLogin turns a ticket into a session where this browser has set out for
 // its service. ok is false where it has not: then the ticket is somebody else's.
+// v has at least one.
 func (g *Gate) finishLogin(ctx context.Context, v *Visit) (Decision, bool) {
-	tickets := slices.Compact(slices.Clone(v.tickets))
+	ticket, one := g.ticket(v)
 	value, has := cookie(v.Request, g.initiationCookie())
-	if !has || len(tickets) != 1 || g.Relay != nil && relay.Ours(tickets[0]) || v.Request.Method != http.MethodGet || !navigates(v.Request) {
+	if !one || !has {
 		return Decision{}, false
 	}
 	secret, err := g.sessions.keys.load(ctx)
@@ -82,8 +82,8 @@ func (g *Gate) finishLogin(ctx context.Context, v *Visit) (Decision, bool) {
 	}
 	delegated, isDelegated := g.delegated(back)
 	v.renew = g.Renew || delegated.Renew
-	login, mine := g.logins.do(tickets[0], value, func() login {
-		return g.validate(context.WithoutCancel(ctx), g.service(back), tickets[0], v.renew)
+	login, mine := g.logins.do(ticket, value, func() login {
+		return g.validate(context.WithoutCancel(ctx), g.service(back), ticket, v.renew)
 	})
 	if !mine {
 		login.err = &Error{Reason: TicketRefused, Cause: errors.New("another browser sent the same ticket at the same time")}
@@ -104,6 +104,20 @@ func (g *Gate) finishLogin(ctx context.Context, v *Visit) (Decision, bool) {
 		return g.grant(ctx, delegated, login.session, v.renew, d), true
 	}
 	return d, true
+}
+
+// ticket returns the one that a person's navigation brought. Two different ones
+// are none, and one of the relay's is on its way to PRONOTE.
+func (g *Gate) ticket(v *Visit) (string, bool) {
+	if v.Request.Method != http.MethodGet || !navigates(v.Request) {
+		return "", false
+	}
+	for _, other := range v.tickets[1:] {
+		if other != v.tickets[0] {
+			return "", false
+		}
+	}
+	return v.tickets[0], g.Relay == nil || !relay.Ours(v.tickets[0])
 }
 
 // succeed ends the browser's old session. The same person's live responses go on
