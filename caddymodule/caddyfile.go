@@ -36,7 +36,6 @@ func parseDirective(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error)
 		outside := *handler
 		outside.Outside = true
 		routes = append(routes, h.NewRoute(nil, &outside)...)
-		h.GroupRoutes(routes) // the first that matches runs, and no other
 	}
 	return routes, nil
 }

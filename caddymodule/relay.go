@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/url"
@@ -50,8 +51,12 @@ func (h *Handler) tell(logout relay.Logout) error {
 	if err != nil {
 		return err
 	}
+	defer res.Body.Close()
 	_, _ = io.Copy(io.Discard, io.LimitReader(res.Body, 64<<10)) // so that the connection is kept
-	return res.Body.Close()
+	if res.StatusCode >= http.StatusBadRequest {
+		return fmt.Errorf("PRONOTE answered %s at %s", res.Status, r.URL.Host)
+	}
+	return nil
 }
 
 // maxDiscovery is the largest InfoMobileApp.json that is read; real ones have 2 KB.
@@ -70,7 +75,7 @@ func (d discovery) ServeHTTP(w http.ResponseWriter, r *http.Request) error {
 	r.Header.Del("Range")
 	rec := caddyhttp.NewResponseRecorder(w, new(bytes.Buffer), func(status int, header http.Header) bool {
 		length, err := strconv.Atoi(header.Get("Content-Length"))
-		return status == http.StatusOK && r.Method == http.MethodGet && header.Get("Content-Encoding") == "" &&
+		return status == http.StatusOK && header.Get("Content-Encoding") == "" &&
 			(err != nil || length <= maxDiscovery)
 	})
 	if err := d.next.ServeHTTP(rec, r); err != nil || !rec.Buffered() {
@@ -80,7 +85,10 @@ func (d discovery) ServeHTTP(w http.ResponseWriter, r *http.Request) error {
 	rec.Buffer().Reset()
 	rec.Buffer().Write(body)
 	header := rec.Header()
-	header.Set("Content-Length", strconv.Itoa(len(body)))
+	header.Del("Content-Length") // of PRONOTE's bytes; HEAD has none of ours to count
+	if r.Method == http.MethodGet {
+		header.Set("Content-Length", strconv.Itoa(len(body)))
+	}
 	for _, name := range []string{"Etag", "Content-Md5", "Content-Digest", "Repr-Digest", "Digest", "Accept-Ranges"} {
 		header.Del(name) // they are about other bytes
 	}

@@ -17,6 +17,10 @@ import (
 // ServeHTTP is one request from top to bottom: what came in becomes a Visit, the
 // gate decides, and the decision is carried out.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	if h.Outside && caddyhttp.GetVar(r.Context(), decidedVar) != nil {
+		return next.ServeHTTP(w, r) // a directive whose matcher it meets has seen to it
+	}
+	caddyhttp.SetVar(r.Context(), decidedVar, true)
 	v := h.visit(r)
 	var d casauth.Decision
 	if h.Outside && !strings.HasPrefix(v.Asked, casauth.Prefix) {
@@ -30,6 +34,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	h.answer(w, r, d)
 	return nil
 }
+
+// decidedVar marks a request that some directive on the site has decided on.
+const decidedVar = "pronote_cas.decided"
 
 // visit collects what came in. The directive runs after rewrite, redir and the
 // like, so what was asked stands in the request as it was before them.
@@ -54,12 +61,19 @@ func (h *Handler) visit(r *http.Request) casauth.Visit {
 }
 
 // client is the TCP peer, or whom a proxy that Caddy trusts names: no header of an
-// untrusted one has a say in it.
+// untrusted one has a say in it. Of several addresses in X-Forwarded-For Caddy
+// takes the first, which the caller may have written, unless trusted_proxies_strict
+// is on: without it, several are nobody's.
 func client(r *http.Request) netip.Addr {
 	ip, _ := caddyhttp.GetVar(r.Context(), caddyhttp.ClientIPVarKey).(string)
+	server, _ := r.Context().Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
+	if forwarded := strings.Join(r.Header["X-Forwarded-For"], ","); strings.HasPrefix(forwarded, ip+",") &&
+		(server == nil || server.TrustedProxiesStrict == 0) {
+		return netip.Addr{}
+	}
 	addr, err := netip.ParseAddr(ip)
 	if err != nil {
-		return netip.Addr{} // no address, such as a unix socket's peer: nobody's
+		return netip.Addr{} // such as a unix socket's peer
 	}
 	return addr.Unmap()
 }
@@ -236,8 +250,11 @@ func (h *Handler) dressed(p pages.Page) pages.Page {
 	return p
 }
 
-// pathOnly is what was asked for without its query, which may hold a ticket.
+// pathOnly is what was asked for without its query, which may hold a ticket, and
+// without what somebody might have meant for one.
 func pathOnly(r *http.Request) string {
-	path, _, _ := strings.Cut(r.RequestURI, "?")
-	return path
+	if end := strings.IndexAny(r.RequestURI, "?&;#%="); end >= 0 {
+		return r.RequestURI[:end]
+	}
+	return r.RequestURI
 }

@@ -145,8 +145,8 @@ func (g *Gate) Beside(v *Visit) Decision {
 
 // session returns the browser's session, or nil and why there is none.
 func (g *Gate) session(ctx context.Context, v *Visit, person bool) (*Session, error) {
-	value, ok := cookie(v.Request, g.CookieName)
-	if !ok {
+	value, found := cookie(v.Request, g.CookieName)
+	if v.tossed = found > 1; found != 1 {
 		return nil, ErrNoSession
 	}
 	return g.sessions.Lookup(ctx, value, person)

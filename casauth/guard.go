@@ -17,6 +17,7 @@ const (
 	storageTimeout = 2 * time.Second // an answer that takes longer counts as none
 	lockTimeout    = 10 * time.Second
 	storageRetry   = time.Second // after a failure, one caller in this time asks again
+	storageAtOnce  = 16          // operations under way; the clock of a login in a crowd starts when its turn comes
 )
 
 // Guard wraps a Store so that one that is slow, stuck or gone costs nobody more
@@ -25,12 +26,15 @@ const (
 // others fail at once. Every failure but fs.ErrNotExist is an ErrStorage.
 func Guard(store Store) Store { return newGuard(store) }
 
-func newGuard(store Store) *guard { return &guard{store: store, start: time.Now()} }
+func newGuard(store Store) *guard {
+	return &guard{store: store, start: time.Now(), turns: make(chan struct{}, storageAtOnce)}
+}
 
 type guard struct {
 	store Store
 	start time.Time
 	retry atomic.Int64 // since start: when the store may be asked again; 0: it answers
+	turns chan struct{}
 }
 
 func (g *guard) Load(ctx context.Context, key string) (value []byte, err error) {
@@ -93,7 +97,16 @@ func (g *guard) Unlock(ctx context.Context, name string) error {
 // to ignore its context (a dead network file system does).
 func do[T any](g *guard, ctx context.Context, ask func(context.Context) (T, error)) (T, error) {
 	var none T
-	if !g.mayAsk() {
+	if !g.reachable() {
+		return none, ErrStorage
+	}
+	select {
+	case g.turns <- struct{}{}:
+		defer func() { <-g.turns }()
+	case <-ctx.Done():
+		return none, fmt.Errorf("%w: %w", ErrStorage, ctx.Err())
+	}
+	if !g.mayAsk() { // it may have failed while we waited
 		return none, ErrStorage
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storageTimeout)

@@ -24,8 +24,8 @@ func (g *Gate) startLogin(ctx context.Context, v *Visit) Decision {
 		return refuse(v, StorageUnavailable, err)
 	}
 	under := g.initiation(v, secret)
-	if len(v.tickets) > 0 && under.again(time.Now()) {
-		return g.giveUp(v, secret, under, ForeignTicket, errors.New("the tickets were for nothing that this browser had set out for"))
+	if (len(v.tickets) > 0 || v.tossed) && under.again(time.Now()) {
+		return g.giveUp(v, secret, under, ForeignTicket, errors.New("the browser's cookies do not come back as they were set, or the tickets were for something else"))
 	}
 	return g.redirectToCAS(v, secret, under)
 }
@@ -64,8 +64,8 @@ func (g *Gate) target(v *Visit) string {
 // v has at least one.
 func (g *Gate) finishLogin(ctx context.Context, v *Visit) (Decision, bool) {
 	ticket, one := g.ticket(v)
-	value, has := cookie(v.Request, g.initiationCookie())
-	if !one || !has {
+	value, found := cookie(v.Request, g.initiationCookie())
+	if !one || found != 1 {
 		return Decision{}, false
 	}
 	secret, err := g.sessions.keys.load(ctx)
@@ -91,7 +91,9 @@ func (g *Gate) finishLogin(ctx context.Context, v *Visit) (Decision, bool) {
 	if login.err != nil {
 		return g.failLogin(v, secret, under, login.err), true
 	}
-	under.rounds = nil
+	if !v.tossed {
+		under.rounds = nil
+	}
 	d := Decision{
 		Action:    Redirect,
 		Event:     LoggedIn,
@@ -131,10 +133,12 @@ func (g *Gate) succeed(ctx context.Context, old, next *Session) []relay.Logout {
 		old.handOver(next)
 	}
 	_ = g.sessions.End(ctx, old) // where the store cannot be told, End keeps trying
-	if same {
+	logouts := g.farewells(ctx, old.path)
+	if same && len(logouts) > 0 {
+		_ = g.Relay.Inherit(ctx, logouts, next.path, next.Expires) // best effort: PRONOTE's sessions end by themselves too
 		return nil
 	}
-	return g.farewells(ctx, old.path)
+	return logouts
 }
 
 // takeAttempt spends the attempt that brought the browser here and returns the
@@ -249,8 +253,8 @@ func (g *Gate) identify(answer protocol.Answer) (Identity, *Error) {
 
 // initiation returns what the browser's initiation cookie holds.
 func (g *Gate) initiation(v *Visit, secret *[32]byte) initiation {
-	value, ok := cookie(v.Request, g.initiationCookie())
-	if !ok {
+	value, found := cookie(v.Request, g.initiationCookie())
+	if found != 1 {
 		return initiation{}
 	}
 	return openInitiation(secret, value, time.Now())

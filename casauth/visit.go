@@ -25,6 +25,7 @@ type Visit struct {
 	tickets     []string // in the query
 	session     *Session // nil: none
 	noSession   error    // why: ErrNoSession, or an ErrStorage
+	tossed      bool     // there are two session cookies, one of them somebody else's
 	renew       bool     // a login that starts or ends here wants fresh credentials
 }
 
@@ -146,10 +147,10 @@ func header(r *http.Request, name string) string {
 	return ""
 }
 
-// cookie returns the value of the cookie called name. Two different ones under
-// one name mean that somebody tossed one in from a neighbouring site (RFC 6265
-// §8.6): then neither is believed.
-func cookie(r *http.Request, name string) (value string, ok bool) {
+// cookie returns the value of the cookie called name, and how many different ones
+// there are. Two mean that somebody tossed one in from a neighbouring site (RFC
+// 6265 §8.6): then neither is believed.
+func cookie(r *http.Request, name string) (value string, found int) {
 	for _, line := range r.Header["Cookie"] {
 		for line != "" {
 			var pair string
@@ -158,12 +159,14 @@ func cookie(r *http.Request, name string) (value string, ok bool) {
 			if len(pair) <= len(name) || pair[len(name)] != '=' || pair[:len(name)] != name {
 				continue
 			}
-			found := strings.TrimRight(pair[len(name)+1:], " \t")
-			if ok && found != value {
-				return "", false
+			one := strings.TrimRight(pair[len(name)+1:], " \t")
+			switch {
+			case found == 0:
+				value, found = one, 1
+			case one != value:
+				return "", 2
 			}
-			value, ok = found, true
 		}
 	}
-	return value, ok
+	return value, found
 }

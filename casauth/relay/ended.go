@@ -33,12 +33,26 @@ func (s *Server) sessionPath(bucket, session string) string {
 }
 
 func (s *Server) remember(ctx context.Context, g Grant, ticket, service string) error {
-	data, err := json.Marshal(Logout{URL: s.Services.internal(service), Ticket: ticket})
+	return s.keep(ctx, g.Session, g.SessionExpires, Logout{URL: s.Services.internal(service), Ticket: ticket})
+}
+
+// Inherit gives what an ended session opened at PRONOTE to the same person's next
+// one, whose end will end that too. It is best effort, as single logout is.
+func (s *Server) Inherit(ctx context.Context, logouts []Logout, session string, expires time.Time) error {
+	var err error
+	for _, l := range logouts {
+		err = errors.Join(err, s.keep(ctx, session, expires, l))
+	}
+	return err
+}
+
+func (s *Server) keep(ctx context.Context, session string, expires time.Time, l Logout) error {
+	data, err := json.Marshal(l)
 	if err != nil {
 		return err
 	}
-	bucket := strconv.FormatInt(g.SessionExpires.Unix()/3600+1, 10)
-	where := s.sessionPath(bucket, g.Session)
+	bucket := strconv.FormatInt(expires.Unix()/3600+1, 10)
+	where := s.sessionPath(bucket, session)
 	name := fmt.Sprintf("%020d-%s", time.Now().UnixNano(), rand.Text()) // in the order of time
 	if err := s.Store.Store(ctx, path.Join(where, name), data); err != nil {
 		return err
