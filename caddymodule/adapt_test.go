@@ -74,8 +74,8 @@ func differs(a, b string) int {
 	return 0
 }
 
-// A matcher makes two routes in one group, so that exactly one of them runs: the
-// gate, and behind it what removes forged headers everywhere else.
+// A matcher makes two routes: the gate, and behind it what removes forged headers
+// everywhere else.
 func TestAMatcherMakesTwoRoutes(t *testing.T) {
 	got, err := adapt("http:// {\n\tpronote_cas /pronote/* {\n\t\tcas_url https://cas.example.fr\n\t\tpublic_url https://pronote.example.fr\n\t}\n\treverse_proxy 127.0.0.1:1\n}\n")
 	if err != nil {
@@ -83,7 +83,7 @@ func TestAMatcherMakesTwoRoutes(t *testing.T) {
 	}
 	gate, outside := strings.Index(got, `"/pronote/*"`), strings.Index(got, `"outside": true`)
 	proxy := strings.Index(got, `"reverse_proxy"`)
-	if strings.Count(got, `"handler": "pronote_cas"`) != 2 || gate < 0 || outside < gate || proxy < outside || strings.Count(got, `"group": "group`) != 2 {
+	if strings.Count(got, `"handler": "pronote_cas"`) != 2 || gate < 0 || outside < gate || proxy < outside {
 		t.Errorf("%s", got)
 	}
 }
