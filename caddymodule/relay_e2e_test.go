@@ -110,7 +110,7 @@ func TestOneSuccessForATicketAtTwoNodes(t *testing.T) {
 	v.enter("/pronote/eleve.html", pupil)
 	service := sc.recent.URL + "eleve.html"
 	callers := []*http.Client{sc.caller("127.0.0.1", 0), sc.caller("127.0.0.1", 1)}
-	for range 5 {
+	for range 8 {
 		ticket := v.ticketFor(service)
 		var good, bad atomic.Int32
 		var all sync.WaitGroup

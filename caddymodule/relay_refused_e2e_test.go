@@ -64,10 +64,18 @@ func TestOnlyPRONOTEMayValidate(t *testing.T) {
 // for the client's, which a proxy that appends leaves to the client to write.
 func TestAnAddressThatTheCallerWroteIsNotBelieved(t *testing.T) {
 	const trusted = "127.0.0.7"
-	sc := startSchool(t, func(_ *school, p *plan) { p.global = "servers {\ntrusted_proxies static " + trusted + "\n}" })
-	for headers, want := range map[string]int{"127.0.0.1": 200, "127.0.0.1, 10.1.2.3": 403, "10.1.2.3, 127.0.0.1": 403, "10.1.2.3": 403} {
-		if got := sc.ask(sc.caller(trusted, 0), "serviceValidate", sc.recent.URL, "ST-1", "X-Forwarded-For", headers); got.StatusCode != want {
-			t.Errorf("X-Forwarded-For: %s: %s, want %d", headers, got.Status, want)
+	sc := startSchool(t, func(_ *school, p *plan) {
+		p.global = "servers {\ntrusted_proxies static " + trusted + "\nclient_ip_headers X-Forwarded-For X-Client\n}"
+	})
+	if got := sc.ask(sc.caller(trusted, 0), "serviceValidate", sc.recent.URL, "ST-1", "X-Client", "127.0.0.1, 10.1.2.3"); got.StatusCode != http.StatusForbidden {
+		t.Errorf("another header that Caddy is told of: %s", got.Status)
+	}
+	for written, want := range map[string]int{
+		"127.0.0.1": 200, "10.1.2.3": 403, "127.0.0.1, 10.1.2.3": 403, "10.1.2.3, 127.0.0.1": 403, "127.0.0.1 ,10.1.2.3": 403,
+		"unknown, 127.0.0.1, 10.1.2.3": 403, ", 127.0.0.1, 10.1.2.3": 403, "127.0.0.1:80, 10.1.2.3": 403, "::ffff:127.0.0.1, 10.1.2.3": 403,
+	} {
+		if got := sc.ask(sc.caller(trusted, 0), "serviceValidate", sc.recent.URL, "ST-1", "X-Forwarded-For", written); got.StatusCode != want {
+			t.Errorf("X-Forwarded-For: %s: %s, want %d", written, got.Status, want)
 		}
 	}
 }

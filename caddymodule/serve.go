@@ -61,16 +61,21 @@ func (h *Handler) visit(r *http.Request) casauth.Visit {
 }
 
 // client is the TCP peer, or whom a proxy that Caddy trusts names: no header of an
-// untrusted one has a say in it. Of several addresses in X-Forwarded-For Caddy
-// takes the first, which the caller may have written, unless trusted_proxies_strict
-// is on: without it, several are nobody's.
+// untrusted one has a say in it. Of several addresses Caddy takes the first that it
+// can read, which the caller may have written, unless trusted_proxies_strict is on:
+// without it, several are nobody's.
 func client(r *http.Request) netip.Addr {
-	ip, _ := caddyhttp.GetVar(r.Context(), caddyhttp.ClientIPVarKey).(string)
 	server, _ := r.Context().Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
-	if forwarded := strings.Join(r.Header["X-Forwarded-For"], ","); strings.HasPrefix(forwarded, ip+",") &&
-		(server == nil || server.TrustedProxiesStrict == 0) {
-		return netip.Addr{}
+	if through, _ := caddyhttp.GetVar(r.Context(), caddyhttp.TrustedProxyVarKey).(bool); through && server.TrustedProxiesStrict == 0 {
+		var named []string
+		for _, field := range server.ClientIPHeaders {
+			named = append(named, r.Header.Values(field)...)
+		}
+		if strings.Contains(strings.Join(named, ","), ",") {
+			return netip.Addr{}
+		}
 	}
+	ip, _ := caddyhttp.GetVar(r.Context(), caddyhttp.ClientIPVarKey).(string)
 	addr, err := netip.ParseAddr(ip)
 	if err != nil {
 		return netip.Addr{} // such as a unix socket's peer
