@@ -15,13 +15,15 @@ import (
 // live sends r on with the identity of d's session, and cuts the response if the
 // session ends before it does.
 func (h *Handler) live(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, d *casauth.Decision) error {
-	ctx, cut := context.WithCancel(r.Context())
-	defer cut()
 	out := &response{
 		ResponseWriterWrapper: caddyhttp.ResponseWriterWrapper{ResponseWriter: w},
 		placeholders:          placeholders{session: d.Session, espace: d.Espace},
 		rewriter:              h.rewriter,
-		cut:                   cut,
+	}
+	if !d.Brief { // a context of its own is the dearest part of a request's way through
+		ctx, cut := context.WithCancel(r.Context())
+		defer cut()
+		out.cut, r = cut, r.WithContext(ctx)
 	}
 	if !d.Session.Hold(&out.hold, out) {
 		return h.ended(w, r)
@@ -30,7 +32,7 @@ func (h *Handler) live(w http.ResponseWriter, r *http.Request, next caddyhttp.Ha
 	out.install(r)
 	defer out.forget()
 	h.identity.set(r.Header, &d.Session.Identity)
-	err := next.ServeHTTP(out, r.WithContext(ctx))
+	err := next.ServeHTTP(out, r)
 	out.hold.Release()
 	out.finish()
 	if out.over.Load() && !out.wrote {

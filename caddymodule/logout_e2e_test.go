@@ -264,3 +264,16 @@ func slow(body string, pieces bool) io.Reader {
 	}()
 	return r
 }
+
+// A function call has no context of its own to cut: what PRONOTE answers after the
+// session's end is kept back all the same.
+func TestACallThatIsAnsweredAfterTheLogoutTellsNothing(t *testing.T) {
+	s := start(t)
+	b := s.browser()
+	b.login("/eleve.html", pupil)
+	release := make(chan struct{})
+	waiting := b.begin(http.MethodPost, "/appelfonction/3/1/a", false, release)
+	s.cas.EndSessions(pupil)
+	close(release)
+	waiting.expect(t, "a call", http.StatusUnauthorized)
+}

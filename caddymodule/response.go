@@ -21,8 +21,8 @@ type response struct {
 	placeholders                   // who it is for; a session makes pages private
 	rewriter     *address.Rewriter // nil: no private addresses to hide
 	hold         casauth.Hold
-	cut          context.CancelFunc
-	over         atomic.Bool // the session ended meanwhile
+	cut          context.CancelFunc // nil: what is written after the end is refused, and that is enough
+	over         atomic.Bool        // the session ended meanwhile
 	wrote        bool
 	withheld     bool // what came after the session's end, before anything was written
 }
@@ -30,7 +30,9 @@ type response struct {
 // Cut implements casauth.Live.
 func (w *response) Cut() {
 	w.over.Store(true)
-	w.cut()
+	if w.cut != nil {
+		w.cut()
+	}
 }
 
 // WriteHeader changes the header on its way, that of early hints (103) included.
@@ -53,8 +55,11 @@ func (w *response) Write(p []byte) (int, error) {
 		}
 		w.WriteHeader(http.StatusOK)
 	}
-	if w.withheld {
+	switch {
+	case w.withheld:
 		return len(p), nil
+	case w.over.Load():
+		return 0, context.Canceled
 	}
 	return w.ResponseWriter.Write(p)
 }

@@ -115,7 +115,7 @@ func (g *Gate) Decide(ctx context.Context, v *Visit) Decision {
 
 	switch {
 	case v.session != nil:
-		return Decision{Session: v.session, Espace: asked.Espace, StripTickets: g.spent(ctx, v), Discovery: g.discovery(asked)}
+		return Decision{Session: v.session, Espace: asked.Espace, StripTickets: g.spent(ctx, v), Brief: brief(asked), Discovery: g.discovery(asked)}
 	case g.open(asked, v) && (v.Upstream == v.Asked || g.open(upstream, v)):
 		return Decision{Espace: asked.Espace, StripTickets: g.spent(ctx, v), Discovery: g.discovery(asked)}
 	case v.storage() != nil:
@@ -141,6 +141,12 @@ func (g *Gate) Beside(v *Visit) Decision {
 		}
 	}
 	return Decision{}
+}
+
+// brief reports whether PRONOTE answers target at once: its function calls, most of
+// all that it is asked, and its static files.
+func brief(target pronote.Target) bool {
+	return target.Kind == pronote.Static || target.Kind == pronote.Call && strings.HasPrefix(target.Path, "appelfonction/")
 }
 
 // session returns the browser's session, or nil and why there is none.

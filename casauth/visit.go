@@ -79,6 +79,7 @@ type Decision struct {
 	Session      *Session       // who it is: upstream gets the identity; nil: none
 	Espace       pronote.Espace // the Espace that the request is for, if it names one
 	StripTickets bool           // Pass: the tickets in the query are not PRONOTE's
+	Brief        bool           // Pass: the answer comes at once; there is nothing to cut while it is awaited
 	Discovery    bool           // Pass: the answer tells PRONOTE's app where the CAS server is, which is us
 	Location     string         // Redirect: absolute URL; Refuse: where a login would start
 	Person       bool           // Refuse: a person sees the answer, not a script
