@@ -2,10 +2,6 @@ package pronote
 
 import "strings"
 
-// alphabet is what PRONOTE makes identifiers of: no 0, 1, I, L or O, which
-// people mistake for each other on paper.
-const alphabet = "23456789ABCDEFGHJKMNPQRSTUVWXYZ"
-
 // Identifier returns s as PRONOTE writes its 16-character identifiers, blanks
 // around it removed and in upper case, and whether it is one: 16 characters
 // out of A-Z and 0-9. Anything else is not an identifier and returns "".
@@ -22,11 +18,4 @@ func Identifier(s string) (id string, ok bool) {
 		}
 	}
 	return strings.ToUpper(s), true
-}
-
-// Unusual reports whether an identifier holds a character that PRONOTE does not
-// use in those it makes up (0, 1, I, L, O). It is worth a warning, not a
-// refusal: the rule is observed, not published.
-func Unusual(id string) bool {
-	return strings.Trim(id, alphabet) != ""
 }

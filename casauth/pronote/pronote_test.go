@@ -129,23 +129,6 @@ func TestIdentifier(t *testing.T) {
 	}
 }
 
-func TestUnusualIsAboutCharactersThatPeopleMistake(t *testing.T) {
-	for _, id := range []string{
-		"KT2AQ3UW4S98DPYX", "3KEUXDWC957JMQVR", "AZKH9C7WSQ2R54DP", "FEH85K9JNUCASD2M", "KQS98RPC4FNVAZU7", "A8BT6EGHDW3QFPXC",
-	} {
-		if Unusual(id) {
-			t.Errorf("%s is one of PRONOTE's own", id)
-		}
-	}
-	for _, c := range "01ILO" {
-		for _, id := range []string{string(c) + "T2AQ3UW4S98DPYX", "KT2AQ3U" + string(c) + "4S98DPYX", "KT2AQ3UW4S98DPY" + string(c)} {
-			if !Unusual(id) {
-				t.Errorf("%s holds %c", id, c)
-			}
-		}
-	}
-}
-
 func TestPatternsMatchAsCaddyDoes(t *testing.T) {
 	tests := []struct {
 		pattern, path string
