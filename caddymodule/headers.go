@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 	"unicode"
 
@@ -108,25 +109,30 @@ func (h *identityHeaders) strip(r *http.Request, cookies []string) {
 
 // stripTokens removes our names from the comma-separated lists under name.
 func (h *identityHeaders) stripTokens(header http.Header, name string, lines []string) {
-	var kept []string
-	removed := false
-	for _, line := range lines {
-		for token := range strings.SplitSeq(line, ",") {
-			token = strings.TrimSpace(token)
-			if h.ours(token) {
-				removed = true
-			} else if token != "" {
-				kept = append(kept, token)
+	oursIn := func(line string) bool {
+		for line != "" {
+			var token string
+			token, line, _ = strings.Cut(line, ",")
+			if h.ours(strings.TrimSpace(token)) {
+				return true
 			}
 		}
+		return false
 	}
-	switch {
-	case !removed:
-	case len(kept) == 0:
+	if !slices.ContainsFunc(lines, oursIn) {
+		return
+	}
+	var kept []string
+	for token := range strings.SplitSeq(strings.Join(lines, ","), ",") {
+		if token = strings.TrimSpace(token); token != "" && !h.ours(token) {
+			kept = append(kept, token)
+		}
+	}
+	if len(kept) == 0 {
 		delete(header, name)
-	default:
-		header[name] = []string{strings.Join(kept, ", ")}
+		return
 	}
+	header[name] = []string{strings.Join(kept, ", ")}
 }
 
 // stripCookies removes the named cookies and leaves the others byte for byte.

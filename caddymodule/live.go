@@ -20,22 +20,26 @@ func (h *Handler) live(w http.ResponseWriter, r *http.Request, next caddyhttp.Ha
 		placeholders:          placeholders{session: d.Session, espace: d.Espace},
 		rewriter:              h.rewriter,
 	}
-	if !d.Brief { // a context of its own is the dearest part of a request's way through
-		ctx, cut := context.WithCancel(r.Context())
-		defer cut()
-		out.cut, r = cut, r.WithContext(ctx)
+	if d.Brief {
+		if d.Session.Over() {
+			return h.ended(w, r)
+		}
+	} else { // a context of its own is the dearest part of a request's way through
+		ctx, cancel := context.WithCancel(r.Context())
+		defer cancel()
+		out.cancel, r = cancel, r.WithContext(ctx)
+		if !d.Session.Hold(&out.hold, out) {
+			return h.ended(w, r)
+		}
+		defer out.hold.Release() // reverse_proxy panics when an answer breaks off
 	}
-	if !d.Session.Hold(&out.hold, out) {
-		return h.ended(w, r)
-	}
-	defer out.hold.Release() // reverse_proxy panics when an answer breaks off
 	out.install(r)
 	defer out.forget()
 	h.identity.set(r.Header, &d.Session.Identity)
 	err := next.ServeHTTP(out, r)
 	out.hold.Release()
 	out.finish()
-	if out.over.Load() && !out.wrote {
+	if !out.wrote && out.over() {
 		return h.ended(w, r) // a long poll that was waiting: its page learns why
 	}
 	return err

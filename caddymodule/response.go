@@ -21,23 +21,29 @@ type response struct {
 	placeholders                   // who it is for; a session makes pages private
 	rewriter     *address.Rewriter // nil: no private addresses to hide
 	hold         casauth.Hold
-	cut          context.CancelFunc // nil: what is written after the end is refused, and that is enough
-	over         atomic.Bool        // the session ended meanwhile
+	cancel       context.CancelFunc // nil: nothing to cut while the answer is awaited
+	cut          atomic.Bool        // the session ended meanwhile
 	wrote        bool
 	withheld     bool // what came after the session's end, before anything was written
 }
 
 // Cut implements casauth.Live.
 func (w *response) Cut() {
-	w.over.Store(true)
-	if w.cut != nil {
-		w.cut()
+	w.cut.Store(true)
+	w.cancel()
+}
+
+// over reports whether the session ended while the answer was under way.
+func (w *response) over() bool {
+	if w.cancel == nil {
+		return w.session != nil && w.session.Over()
 	}
+	return w.cut.Load()
 }
 
 // WriteHeader changes the header on its way, that of early hints (103) included.
 func (w *response) WriteHeader(status int) {
-	if w.withheld = w.withheld || !w.wrote && w.over.Load(); w.withheld {
+	if w.withheld = w.withheld || !w.wrote && w.over(); w.withheld {
 		return // reverse_proxy's 499 for a request that was cut; there is a better answer
 	}
 	if !w.wrote {
@@ -58,7 +64,7 @@ func (w *response) Write(p []byte) (int, error) {
 	switch {
 	case w.withheld:
 		return len(p), nil
-	case w.over.Load():
+	case w.over():
 		return 0, context.Canceled
 	}
 	return w.ResponseWriter.Write(p)

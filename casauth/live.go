@@ -40,6 +40,17 @@ func (s *Session) Hold(h *Hold, live Live) bool {
 	return true
 }
 
+// Over reports whether the session has ended, its person having no next one. It is
+// for a response too brief to be held.
+func (s *Session) Over() bool {
+	for s.ended.Load() {
+		if s = s.next.Load(); s == nil {
+			return true
+		}
+	}
+	return false
+}
+
 // Release says that the response is over.
 func (h *Hold) Release() {
 	for {
@@ -80,6 +91,7 @@ func (s *Session) idle() bool {
 // handOver gives the live responses of s to next, the same person's new session:
 // logging in again in a second tab must not cut the download in the first.
 func (s *Session) handOver(next *Session) {
+	s.next.Store(next)
 	s.mu.Lock()
 	live := s.live
 	s.live = nil
