@@ -165,7 +165,7 @@ func TestTheCASServersCertificateIsVerified(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			var ent *httptest.Server
 			var cas *castest.Server
-			s := startWith(t, func(s *site) string {
+			s := startWith(t, func(s *rig) string {
 				if ent == nil {
 					cas = castest.New(castest.Options{})
 					t.Cleanup(cas.Close)

@@ -19,7 +19,7 @@ var (
 )
 
 // startTelling runs a site with the relay whose PRONOTE answers with document.
-func startTelling(t *testing.T, lines ...string) *site {
+func startTelling(t *testing.T, lines ...string) *rig {
 	return start(t, append(lines, privateLines...)...)
 }
 
@@ -108,7 +108,7 @@ func TestHeadOfTheDiscoveryFile(t *testing.T) {
 
 // PRONOTE may zip it, or send it in pieces, and Caddy may zip it on its way.
 func TestTheDiscoveryFileZippedOrInPieces(t *testing.T) {
-	s := startWith(t, func(s *site) string {
+	s := startWith(t, func(s *rig) string {
 		return strings.Replace(s.caddyfile("", append([]string{"relay"}, privateLines...)...), "\treverse_proxy", "\tencode {\n\t\tminimum_length 1\n\t}\n\treverse_proxy", 1)
 	})
 	s.upstream.answer(func(w http.ResponseWriter, _ *http.Request) {

@@ -12,9 +12,9 @@ import (
 // startBefore runs a Caddy in front of the stand-in for PRONOTE.net at /pronote/,
 // which reads paths as laxly as a Windows server; what edits says is replaced in
 // the Caddyfile, by pairs.
-func startBefore(t *testing.T, edits ...string) (*site, *pronotetest.Recent) {
+func startBefore(t *testing.T, edits ...string) (*rig, *pronotetest.Recent) {
 	var p *pronotetest.Recent
-	s := startWith(t, func(s *site) string {
+	s := startWith(t, func(s *rig) string {
 		if p == nil {
 			p = pronotetest.StartRecent(t, pronotetest.Config{})
 		}
@@ -236,7 +236,7 @@ func TestAMatcherIsNoWayAround(t *testing.T) {
 // A collège and a lycée on one host, each with a directive of its own: what
 // removes forged headers outside the one must leave the other's identity alone.
 func TestTwoDirectivesOnOneSiteLeaveEachOtherAlone(t *testing.T) {
-	s := startWith(t, func(s *site) string {
+	s := startWith(t, func(s *rig) string {
 		file := s.caddyfile("", "root /college/")
 		from, to := strings.Index(file, "pronote_cas {"), strings.Index(file, "reverse_proxy")
 		one := file[from:to]
@@ -287,7 +287,7 @@ func TestTicketsInOddPlacesAreNotLogged(t *testing.T) {
 // RFC 6265 §8.6: a neighbour can set a cookie of our name for a plain http site.
 // Then nobody is let in by it, and the logins end in a page, not in a loop.
 func TestATossedCookieDoesNotLoop(t *testing.T) {
-	s := startWith(t, func(s *site) string {
+	s := startWith(t, func(s *rig) string {
 		return strings.Replace(s.caddyfile(""), "public_url https:", "public_url http:", 1)
 	})
 	const page = "http://pronote.example.fr/eleve.html"

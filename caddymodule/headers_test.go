@@ -133,7 +133,7 @@ var identityNames = []string{"X-Pronote-Id", "X-Cas-User", "X-Nom", "X-Classe"}
 // GHSA-7r4p-vjf4-gxv4 (Caddy's forward_auth): a header that the proxy had nothing
 // to say about stayed as the client had forged it.
 func TestForgedIdentityNeverArrives(t *testing.T) {
-	s := startWith(t, func(s *site) string {
+	s := startWith(t, func(s *rig) string {
 		return strings.Replace(s.caddyfile("", identityLines), "pronote_cas {", "pronote_cas /pronote/* {\n\t\troot /pronote/", 1)
 	})
 	var forged []string
@@ -211,7 +211,7 @@ func TestTrailersDoNotSmuggleAnIdentity(t *testing.T) {
 // A placeholder in a name would let its owner read the proxy's environment; one
 // that nobody answers would go upstream as literal text.
 func TestNamesAndPlaceholdersGoUpVerbatim(t *testing.T) {
-	s := startWith(t, func(s *site) string {
+	s := startWith(t, func(s *rig) string {
 		return strings.Replace(s.caddyfile("", identityLines), "flush_interval -1", `flush_interval -1
 		header_up X-Up-Id {http.auth.user.id}
 		header_up X-Up-Pronote {http.auth.user.pronote_id}
@@ -264,7 +264,7 @@ func TestLogsThroughTheExamplesFilterNameNobody(t *testing.T) {
 	if !found || !strings.Contains(filter, "format filter") {
 		t.Fatalf("no log with a filter in Caddyfile.example: %q", filter)
 	}
-	s := startWith(t, func(s *site) string {
+	s := startWith(t, func(s *rig) string {
 		file := s.caddyfile("", "user_header X-Cas-User", "attribute_header categories X-Cas-Categories")
 		return strings.Replace(file, "\t\tlevel DEBUG", filter, 1)
 	})

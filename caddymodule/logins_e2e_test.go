@@ -17,7 +17,7 @@ import (
 // CVE-2022-39369 (phpCAS): the service was made of what the client said of hosts,
 // and tickets went to the attacker's.
 func TestServiceDependsOnNothingTheClientSends(t *testing.T) {
-	s := startWith(t, func(s *site) string {
+	s := startWith(t, func(s *rig) string {
 		return strings.Replace(s.caddyfile(""), "http://pronote.example.fr {", "http:// {", 1)
 	})
 	want := serviceParam("/eleve.html?a=1&b=%C3%A9")

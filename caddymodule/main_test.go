@@ -40,8 +40,8 @@ func TestMain(m *testing.M) {
 // the unix socket that its Caddy listens on, wherever the name points.
 const public = "https://pronote.example.fr"
 
-// site is a Caddy with the plugin between a CAS server and an upstream.
-type site struct {
+// rig is a Caddy with the plugin between a CAS server and an upstream.
+type rig struct {
 	t        *testing.T
 	cas      *castest.Server
 	upstream *upstream
@@ -50,19 +50,19 @@ type site struct {
 	process  *exec.Cmd
 	exited   chan struct{}
 	log      *lockedBuffer
-	config   func(*site) string
+	config   func(*rig) string
 }
 
 // start runs a Caddy with lines in its pronote_cas block.
-func start(t *testing.T, lines ...string) *site {
-	return startWith(t, func(s *site) string { return s.caddyfile("", lines...) })
+func start(t *testing.T, lines ...string) *rig {
+	return startWith(t, func(s *rig) string { return s.caddyfile("", lines...) })
 }
 
 // startWith runs a Caddy with the Caddyfile that config writes.
-func startWith(t *testing.T, config func(*site) string) *site {
+func startWith(t *testing.T, config func(*rig) string) *rig {
 	t.Helper()
 	t.Parallel()
-	s := &site{t: t, cas: castest.Start(t, castest.Options{Users: people()}), upstream: newUpstream(t), config: config, dir: shortDir(t)}
+	s := &rig{t: t, cas: castest.Start(t, castest.Options{Users: people()}), upstream: newUpstream(t), config: config, dir: shortDir(t)}
 	s.storage = filepath.Join(s.dir, "data")
 	s.cas.SetSLO(castest.SLO{Mode: castest.SLOSync, Client: &http.Client{Transport: s.transport(), Timeout: 5 * time.Second}})
 	s.run()
@@ -71,7 +71,7 @@ func startWith(t *testing.T, config func(*site) string) *site {
 }
 
 // beside runs a second node on the same storage, CAS server and upstream.
-func (s *site) beside() *site {
+func (s *rig) beside() *rig {
 	s.t.Helper()
 	other := *s
 	other.dir = shortDir(s.t)
@@ -91,7 +91,7 @@ func shortDir(t *testing.T) string {
 
 // caddyfile is the smallest one, with more in the directive's block and before
 // the directive.
-func (s *site) caddyfile(before string, lines ...string) string {
+func (s *rig) caddyfile(before string, lines ...string) string {
 	return fmt.Sprintf(`{
 	admin unix/%[1]s/admin
 	auto_https off
@@ -122,7 +122,7 @@ func caddyCommand(args ...string) *exec.Cmd {
 	return cmd
 }
 
-func (s *site) writeConfig() string {
+func (s *rig) writeConfig() string {
 	path := filepath.Join(s.dir, "Caddyfile")
 	if err := os.WriteFile(path, []byte(s.config(s)), 0o600); err != nil {
 		s.t.Fatal(err)
@@ -130,7 +130,7 @@ func (s *site) writeConfig() string {
 	return path
 }
 
-func (s *site) run() {
+func (s *rig) run() {
 	s.t.Helper()
 	s.log = new(lockedBuffer)
 	s.process = caddyCommand("run", "--adapter", "caddyfile", "--config", s.writeConfig())
@@ -158,13 +158,13 @@ func (s *site) run() {
 }
 
 // kill ends the process as kill -9 does.
-func (s *site) kill() {
+func (s *rig) kill() {
 	_ = s.process.Process.Signal(syscall.SIGKILL) // gone already, perhaps
 	<-s.exited
 }
 
 // reload makes the running process load the Caddyfile again.
-func (s *site) reload() {
+func (s *rig) reload() {
 	s.t.Helper()
 	cmd := caddyCommand("reload", "--force", "--adapter", "caddyfile", "--config", s.writeConfig(), "--address", "unix/"+s.dir+"/admin")
 	if out, err := cmd.CombinedOutput(); err != nil {
@@ -173,7 +173,7 @@ func (s *site) reload() {
 }
 
 // transport sends whatever is for the public address through the socket.
-func (s *site) transport() *http.Transport {
+func (s *rig) transport() *http.Transport {
 	dial := func(ctx context.Context, network, address string) (net.Conn, error) {
 		if strings.HasPrefix(address, "pronote.example.fr:") {
 			network, address = "unix", s.dir+"/site"
@@ -189,10 +189,10 @@ func (s *site) transport() *http.Transport {
 // by itself.
 type browser struct {
 	*http.Client
-	s *site
+	s *rig
 }
 
-func (s *site) browser() *browser {
+func (s *rig) browser() *browser {
 	jar, err := cookiejar.New(nil)
 	if err != nil {
 		s.t.Fatal(err)
@@ -292,7 +292,7 @@ func (b *browser) login(target, user string) answer {
 // raw sends bytes as they are and returns the one answer to them, which has no
 // status where the connection was closed instead. The request is to ask for
 // Connection: close.
-func (s *site) raw(request string) answer {
+func (s *rig) raw(request string) answer {
 	s.t.Helper()
 	conn, err := net.Dial("unix", s.dir+"/site")
 	if err != nil {

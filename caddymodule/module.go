@@ -103,6 +103,7 @@ type Handler struct {
 	// are removed and /pronote-cas/ is served, and all else passes.
 	Outside bool `json:"outside,omitempty"`
 
+	settled  *settings
 	gate     *casauth.Gate
 	sessions *casauth.Sessions
 	pooled   []string // keys to give back at Cleanup
@@ -178,6 +179,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 		return err
 	}
 	set.gate.CAS.Transport = h.client
+	h.settled = set
 	h.identity, h.cookies, h.rewriter = set.identity, set.cookies, set.rewriter()
 	h.log = newObserver(ctx)
 	h.sessions = h.pooledSessions(ctx, set)

@@ -27,7 +27,7 @@ const old = "https://ancien.example.fr"
 // school is a Caddy in front of two PRONOTE.net that delegate to the relay and
 // know nothing but their private addresses. What the ENT is told is written down.
 type school struct {
-	*site
+	*rig
 	recent *pronotetest.Recent
 	legacy *pronotetest.Legacy
 	told   *lockedBuffer // every request that the ENT got
@@ -48,10 +48,10 @@ func startSchool(t *testing.T, edit ...func(*school, *plan)) *school {
 	t.Helper()
 	sc := new(school)
 	var p plan
-	sc.site = startWith(t, func(s *site) string {
+	sc.rig = startWith(t, func(s *rig) string {
 		sc.ports = append(sc.ports, freePort(t))
-		if sc.site == nil {
-			sc.site = s
+		if sc.rig == nil {
+			sc.rig = s
 			sc.build(&p, edit)
 		}
 		return sc.file(s, &p)
@@ -104,7 +104,7 @@ func (sc *school) build(p *plan, edit []func(*school, *plan)) {
 		CAS: &pronotetest.CAS{URL: old + "/pronote-cas"}, Client: client, PollWait: 20 * time.Second}})
 }
 
-func (sc *school) file(s *site, p *plan) string {
+func (sc *school) file(s *rig, p *plan) string {
 	return strings.NewReplacer("DIR", s.dir, "STORAGE", s.storage, "GLOBAL", p.global, "PORT", sc.ports[len(sc.ports)-1], "ENT", sc.cas.URL,
 		"MATCHER", p.matcher, "LINES", strings.Join(p.lines, "\n"), "IN_RELAY", p.relay,
 		"RECENT", host(sc.recent.URL), "PAGES", host(sc.legacy.URL), "LISTENER", host(sc.legacy.ListenerURL),

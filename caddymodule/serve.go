@@ -42,7 +42,8 @@ const decidedVar = "pronote_cas.decided"
 // like, so what was asked stands in the request as it was before them.
 func (h *Handler) visit(r *http.Request) casauth.Visit {
 	v := casauth.Visit{Request: r, EarlyData: earlyData(r)}
-	if strings.HasPrefix(r.URL.Path, casauth.Prefix) { // only there it matters who calls
+	// Only there it matters who calls; most requests are neither.
+	if strings.HasPrefix(r.URL.Path, casauth.Prefix) || len(address.Tickets(r.URL.RawQuery)) > 0 {
 		v.Client = client(r)
 	}
 	original, ok := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request)

@@ -90,7 +90,7 @@ func (p *pending) expect(t *testing.T, what string, status int) {
 func (b *browser) status(target string) int { b.s.t.Helper(); return b.get(target).StatusCode }
 
 // at is the same browser at another node: it takes its cookies along.
-func (b *browser) at(node *site) *browser {
+func (b *browser) at(node *rig) *browser {
 	other := node.browser()
 	other.Jar = b.Jar
 	return other
@@ -101,7 +101,7 @@ const poll, download = "/appelpolling/3/1/1", "/FichiersExternes/a/b.pdf"
 // A reload is everyday work: nobody is logged out, and nothing under way is cut.
 func TestReloadKeepsSessionsAndLiveResponses(t *testing.T) {
 	idle := "1h"
-	s := startWith(t, func(s *site) string { return s.caddyfile("", "session {\nidle "+idle+"\n}") })
+	s := startWith(t, func(s *rig) string { return s.caddyfile("", "session {\nidle "+idle+"\n}") })
 	b := s.browser()
 	b.login("/eleve.html", pupil)
 	release := make(chan struct{})
@@ -140,7 +140,7 @@ func TestSessionsSurviveWhatTheyShould(t *testing.T) {
 
 func TestSessionsInMemorySurviveAReload(t *testing.T) {
 	ttl := "2h"
-	s := startWith(t, func(s *site) string { return s.caddyfile("", "session {\nstore memory\nttl "+ttl+"\n}") })
+	s := startWith(t, func(s *rig) string { return s.caddyfile("", "session {\nstore memory\nttl "+ttl+"\n}") })
 	b := s.browser()
 	b.login("/eleve.html", pupil)
 	ttl = "3h"
@@ -200,7 +200,7 @@ func TestTwoNodesAreOne(t *testing.T) {
 
 // One Caddy, two sites: a pupil of the collège is not let in to the lycée.
 func TestAnotherSitesCookieOpensNothing(t *testing.T) {
-	s := startWith(t, func(s *site) string {
+	s := startWith(t, func(s *rig) string {
 		one := s.caddyfile("")
 		at := strings.Index(one, "http://pronote.example.fr {")
 		return one + strings.ReplaceAll(one[at:], "pronote.example.fr", "lycee.example.fr")
@@ -289,7 +289,7 @@ func TestCookiesAreDressedForTheirAddress(t *testing.T) {
 		{"http://pronote.example.fr", nil, "pronote_cas; Path=/; HttpOnly; SameSite=Lax"},
 	} {
 		t.Run(test.want, func(t *testing.T) {
-			s := startWith(t, func(s *site) string {
+			s := startWith(t, func(s *rig) string {
 				return strings.Replace(s.caddyfile("", test.lines...), "public_url "+public, "public_url "+test.public, 1)
 			})
 			b := s.browser()

@@ -130,7 +130,7 @@ func TestUploadsAreNotHeld(t *testing.T) {
 
 // peak is the most memory that the process has taken so far, in bytes; 0 where
 // the system does not say.
-func (s *site) peak() int64 {
+func (s *rig) peak() int64 {
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.process.Process.Pid))
 	if err != nil {
 		return 0

@@ -513,7 +513,7 @@ func BenchmarkDecide(b *testing.B) {
 	sessions := NewSessions(new(MemoryStore), lifetimes)
 	defer sessions.Close()
 	g := NewGate(Config{Public: origin, Root: "/", CookieName: "__Host-pronote_cas", SingleLogout: true}, sessions)
-	value, _, err := sessions.Open(b.Context(), Identity{User: pupil, PronoteID: pupilID}, "ST-1")
+	value, _, err := sessions.Open(b.Context(), Identity{User: pupil, PronoteID: pupilID}, Arrival{}, "ST-1")
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -2,7 +2,10 @@ package casauth
 
 import (
 	"context"
+	"crypto/hmac"
 	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -33,6 +36,20 @@ func (k *keyring) load(ctx context.Context) (*[32]byte, error) {
 	}
 	k.secret.CompareAndSwap(nil, secret)
 	return k.secret.Load(), nil
+}
+
+// Person returns a pseudonym for the CAS identifier user: the same on every node
+// and after every restart, and nobody without the site's key can tell whose it is
+// or make a list of all. It is "" while the key is not known here, which it is from
+// the first login on.
+func (s *Sessions) Person(user string) string {
+	secret := s.keys.secret.Load()
+	if secret == nil || user == "" {
+		return ""
+	}
+	h := hmac.New(sha256.New, secret[:])
+	h.Write([]byte("person\x00" + user))
+	return hex.EncodeToString(h.Sum(nil)[:6])
 }
 
 // get returns the key and makes it where there is none. The turn comes before

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/pronote-cas/caddy-pronote-cas/casauth/address"
+	"github.com/pronote-cas/caddy-pronote-cas/casauth/directory"
 	"github.com/pronote-cas/caddy-pronote-cas/casauth/pronote"
 	"github.com/pronote-cas/caddy-pronote-cas/casauth/protocol"
 	"github.com/pronote-cas/caddy-pronote-cas/casauth/relay"
@@ -37,6 +38,7 @@ func (g *Gate) redirectToCAS(v *Visit, secret *[32]byte, under initiation) Decis
 		Action:   Redirect,
 		Event:    LoginStarted,
 		Location: g.loginURL(target, v.renew),
+		Trip:     under.trip(),
 		Cookies:  []http.Cookie{g.keep(secret, under)},
 	}
 }
@@ -48,7 +50,7 @@ func (g *Gate) giveUp(v *Visit, secret *[32]byte, under initiation, reason Reaso
 	if reason == ServiceRefused {
 		d.Err.Public = g.service(g.target(v)) // what the ENT has to declare
 	}
-	d.Location = g.Public.Service(g.target(v))
+	d.Location, d.Trip = g.Public.Service(g.target(v)), under.trip()
 	d.Cookies = []http.Cookie{g.keep(secret, under)}
 	return d
 }
@@ -83,13 +85,15 @@ func (g *Gate) finishLogin(ctx context.Context, v *Visit) (Decision, bool) {
 	delegated, isDelegated := g.delegated(back)
 	v.renew = g.Renew || delegated.Renew
 	login, mine := g.logins.do(ticket, value, func() login {
-		return g.validate(context.WithoutCancel(ctx), g.service(back), ticket, v.renew)
+		return g.validate(context.WithoutCancel(ctx), v, back, ticket)
 	})
 	if !mine {
 		login.err = &Error{Reason: TicketRefused, Cause: errors.New("another browser sent the same ticket at the same time")}
 	}
 	if login.err != nil {
-		return g.failLogin(v, secret, under, login.err), true
+		d := g.failLogin(v, secret, under, login.err)
+		d.Validated, d.Resolved = login.took, login.resolved
+		return d, true
 	}
 	if !v.tossed {
 		under.rounds = nil
@@ -101,6 +105,9 @@ func (g *Gate) finishLogin(ctx context.Context, v *Visit) (Decision, bool) {
 		Location:  g.Public.Service(back),
 		Cookies:   []http.Cookie{{Name: g.CookieName, Value: login.cookie}, g.keep(secret, under)},
 		Farewells: g.succeed(ctx, v.session, login.session),
+		Trip:      under.trip(),
+		Validated: login.took,
+		Resolved:  login.resolved,
 	}
 	if isDelegated {
 		return g.grant(ctx, delegated, login.session, v.renew, d), true
@@ -173,29 +180,38 @@ func (g *Gate) failLogin(v *Visit, secret *[32]byte, under initiation, err *Erro
 
 // login is what became of one ticket.
 type login struct {
-	cookie  string
-	session *Session
-	err     *Error
+	cookie   string
+	session  *Session
+	took     time.Duration // by the CAS server
+	resolved *directory.Result
+	err      *Error
 }
 
-// validate asks the CAS server about a ticket; renew has to be said again there
-// (CAS 3.0 §2.1.1).
-func (g *Gate) validate(ctx context.Context, service, ticket string, renew bool) login {
+// validate asks the CAS server about a ticket that came for the target back; renew
+// has to be said again there (CAS 3.0 §2.1.1).
+func (g *Gate) validate(ctx context.Context, v *Visit, back, ticket string) (l login) {
 	client := *g.CAS
-	client.Renew = renew
-	answer, err := client.Validate(ctx, service, ticket)
+	client.Renew = v.renew
+	begun := time.Now()
+	answer, err := client.Validate(ctx, g.service(back), ticket)
+	l.took = time.Since(begun)
 	if err != nil {
-		return login{err: refusal(err)}
+		l.err = refusal(err)
+		return l
 	}
 	who, failed := g.identify(answer)
 	if failed != nil {
-		return login{err: failed}
+		l.err = failed
+		return l
 	}
-	value, session, err := g.sessions.Open(ctx, who, ticket)
-	if err != nil {
-		return login{err: &Error{Reason: StorageUnavailable, Cause: err}}
+	how := Arrival{Espace: pronote.Judge(back, g.Root).Espace.String()}
+	if v.Client.IsValid() {
+		how.From = v.Client.String()
 	}
-	return login{cookie: value, session: session}
+	if l.cookie, l.session, err = g.sessions.Open(ctx, who, how, ticket); err != nil {
+		l.err = &Error{Reason: StorageUnavailable, Cause: err}
+	}
+	return l
 }
 
 // refusal sorts what the CAS server, or the way to it, has against a ticket.

@@ -25,6 +25,12 @@ type Identity struct {
 	Attributes map[string][]string `json:"attributes,omitempty"` // what the CAS server sent
 }
 
+// Arrival is where a login came from, for the people who look after sessions.
+type Arrival struct {
+	From   string `json:"from,omitempty"`   // IP address; "" where it is not known
+	Espace string `json:"espace,omitempty"` // the Espace that the login was for, by its name in the directive; "" for none
+}
+
 // Session is one login on this site, as this node knows it. Identity, Created
 // and Expires never change; the rest is how the node keeps it up to date.
 type Session struct {
@@ -48,6 +54,7 @@ type Session struct {
 // deleted, so that no late write brings an ended session back.
 type record struct {
 	Identity
+	Arrival
 	Created time.Time `json:"created"`
 	Expires time.Time `json:"expires"`
 	Proof   []byte    `json:"proof"` // SHA-256 of the cookie's value; the value itself is kept nowhere
@@ -174,7 +181,7 @@ func seenPath(sessionPath string) string { return sessionPath + ".seen" }
 // Open makes a new session from a validated ticket and returns its cookie's
 // value. It returns when the session is stored: a login that was answered
 // survives a crash. The error is an ErrStorage.
-func (s *Sessions) Open(ctx context.Context, who Identity, ticket string) (string, *Session, error) {
+func (s *Sessions) Open(ctx context.Context, who Identity, how Arrival, ticket string) (string, *Session, error) {
 	secret, err := s.keys.get(ctx)
 	if err != nil {
 		return "", nil, err
@@ -185,7 +192,7 @@ func (s *Sessions) Open(ctx context.Context, who Identity, ticket string) (strin
 	value := newCookie(secret, bucket, key)
 	proof := sha256.Sum256([]byte(value))
 	session := newSession(key, s.sessionPath(bucket, key))
-	session.record = record{Identity: who, Created: now, Expires: expires, Proof: proof[:]}
+	session.record = record{Identity: who, Arrival: how, Created: now, Expires: expires, Proof: proof[:]}
 	data, err := json.Marshal(session.record)
 	if err != nil {
 		return "", nil, fmt.Errorf("encoding a session: %w", err)

@@ -70,7 +70,7 @@ func node(t *testing.T, store Store, c SessionConfig) *Sessions {
 
 func open(t *testing.T, s *Sessions, user, ticket string) string {
 	t.Helper()
-	value, session, err := s.Open(t.Context(), Identity{User: user, PronoteID: "KT2AQ3UW4S98DPYX"}, ticket)
+	value, session, err := s.Open(t.Context(), Identity{User: user, PronoteID: "KT2AQ3UW4S98DPYX"}, Arrival{}, ticket)
 	if err != nil || session.User != user {
 		t.Fatalf("Open = %v", err)
 	}
@@ -191,7 +191,7 @@ func TestStorageGone(t *testing.T) {
 		time.Sleep(recheck)
 		expect(t, a, known, nil)
 		expect(t, a, unknown, ErrStorage)
-		if _, _, err := a.Open(t.Context(), Identity{User: "new"}, "ST-3"); !errors.Is(err, ErrStorage) {
+		if _, _, err := a.Open(t.Context(), Identity{User: "new"}, Arrival{}, "ST-3"); !errors.Is(err, ErrStorage) {
 			t.Errorf("a login without storage: %v, want ErrStorage", err)
 		}
 		time.Sleep(lifetimes.Grace - 2*recheck)
@@ -211,7 +211,7 @@ func TestStorageThatIsBackIsFoundOutByTheNextLogin(t *testing.T) {
 		store := new(faulty)
 		a := node(t, store, lifetimes)
 		store.gone.Store(true)
-		if _, _, err := a.Open(t.Context(), Identity{User: "cdurand"}, "ST-1"); err == nil || a.Reachable() {
+		if _, _, err := a.Open(t.Context(), Identity{User: "cdurand"}, Arrival{}, "ST-1"); err == nil || a.Reachable() {
 			t.Fatalf("Open = %v, and the store counts as reachable: %v", err, a.Reachable())
 		}
 		store.gone.Store(false)
@@ -450,7 +450,7 @@ func TestTheCacheIsBounded(t *testing.T) {
 func BenchmarkLookup(b *testing.B) {
 	s := NewSessions(new(MemoryStore), lifetimes)
 	defer s.Close()
-	value, _, err := s.Open(b.Context(), Identity{User: "cdurand"}, "ST-1")
+	value, _, err := s.Open(b.Context(), Identity{User: "cdurand"}, Arrival{}, "ST-1")
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -6,8 +6,10 @@ import (
 	"net/netip"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/pronote-cas/caddy-pronote-cas/casauth/address"
+	"github.com/pronote-cas/caddy-pronote-cas/casauth/directory"
 	"github.com/pronote-cas/caddy-pronote-cas/casauth/pronote"
 	"github.com/pronote-cas/caddy-pronote-cas/casauth/relay"
 )
@@ -17,7 +19,7 @@ type Visit struct {
 	Request   *http.Request // method, header and body as they stand now; the body may be read and put back
 	Asked     string        // the request target as the client wrote it (RFC 9112 §3.2)
 	Upstream  string        // the target that would go upstream; other than Asked where something rewrote it
-	Client    netip.Addr    // who sent it: the TCP peer, or whom a trusted proxy names
+	Client    netip.Addr    // who sent it: the TCP peer, or whom a trusted proxy names; for logins and Prefix alone
 	EarlyData bool          // sent in TLS early data, which an attacker can replay
 
 	// What Decide finds out first.
@@ -91,6 +93,11 @@ type Decision struct {
 	Body         string         // Reply; may hold personal data
 	Farewells    []relay.Logout // PRONOTE's logins that have ended with the session, to be told so
 	Cookies      []http.Cookie  // to set, name and value only; MaxAge -1 deletes
+
+	// For log, metrics and events alone.
+	Trip      string            // names one browser's way through a login, from setting out to its end; "": none
+	Validated time.Duration     // how long the CAS server took over the ticket; 0: it was not asked
+	Resolved  *directory.Result // how the directory found out who it is; nil: it was not asked
 }
 
 func refuse(v *Visit, reason Reason, cause error) Decision {
