@@ -24,6 +24,7 @@ import (
 
 	"github.com/pronote-cas/caddy-pronote-cas/casauth"
 	"github.com/pronote-cas/caddy-pronote-cas/casauth/address"
+	"github.com/pronote-cas/caddy-pronote-cas/casauth/directory"
 )
 
 func init() { caddy.RegisterModule(new(Handler)) }
@@ -106,6 +107,7 @@ type Handler struct {
 	settled  *settings
 	gate     *casauth.Gate
 	sessions *casauth.Sessions
+	people   *directory.Directory
 	pooled   []string // keys to give back at Cleanup
 	identity identityHeaders
 	cookies  cookieStyle
@@ -183,6 +185,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	h.identity, h.cookies, h.rewriter = set.identity, set.cookies, set.rewriter()
 	h.log = newObserver(ctx)
 	h.sessions = h.pooledSessions(ctx, set)
+	h.people = h.sessions.Directory(nil, directory.Config{Identifier: set.gate.Identifier})
 	if set.relay != nil {
 		if set.gate.Relay, err = set.relay.open(h.sessions, h.client, set.gate.CAS.Timeout); err != nil {
 			return &fieldError{"relay", err}

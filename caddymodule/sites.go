@@ -3,6 +3,7 @@ package caddymodule
 import (
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 
@@ -85,7 +86,7 @@ func dialed(routes caddyhttp.RouteList) (addresses []string) {
 }
 
 // pickSite returns the site called name, or the only one where name is "".
-func pickSite(sites []*site, name string) (*site, error) {
+func pickSite(sites []*site, name string) (*site, *adminError) {
 	var names []string
 	for _, s := range sites {
 		if s.name() == strings.TrimSuffix(name, "/") || name == "" && len(sites) == 1 {
@@ -93,11 +94,18 @@ func pickSite(sites []*site, name string) (*site, error) {
 		}
 		names = append(names, s.name())
 	}
+	all := strings.Join(names, ", ")
 	switch {
 	case len(sites) == 0:
-		return nil, errors.New("this Caddy serves no site with pronote_cas")
+		return nil, &adminError{http.StatusNotFound, both{
+			"this Caddy serves no site with pronote_cas",
+			"ce Caddy ne sert aucun site avec pronote_cas"}}
 	case name == "":
-		return nil, fmt.Errorf("this Caddy serves several sites: choose one with --site: %s", strings.Join(names, ", "))
+		return nil, &adminError{http.StatusBadRequest, both{
+			"this Caddy serves several sites, choose one with --site: " + all,
+			"ce Caddy sert plusieurs sites, choisissez-en un avec --site : " + all}}
 	}
-	return nil, fmt.Errorf("this Caddy serves no site %s with pronote_cas, but %s", name, strings.Join(names, ", "))
+	return nil, &adminError{http.StatusNotFound, both{
+		fmt.Sprintf("this Caddy serves no site %s with pronote_cas, but %s", name, all),
+		fmt.Sprintf("ce Caddy ne sert pas de site %s avec pronote_cas, mais %s", name, all)}}
 }

@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/pronote-cas/caddy-pronote-cas/casauth/directory"
 )
 
 // ErrNoSession says that a cookie opens nothing (any more).
@@ -59,6 +61,16 @@ func NewSessions(store Store, c SessionConfig) *Sessions {
 	go s.keep()
 	go s.watch()
 	return s
+}
+
+// Directory opens the directory of who is who: it lies beside the sessions, or in
+// elsewhere, if that is not nil.
+func (s *Sessions) Directory(elsewhere Store, c directory.Config) *directory.Directory {
+	store := s.store
+	if elsewhere != nil {
+		store = newGuard(elsewhere)
+	}
+	return directory.New(store, path.Join(s.root, "directory"), c)
 }
 
 // Reachable reports whether the store is not known to be gone: a ticket is not
