@@ -58,12 +58,13 @@ func parseDirective(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error)
 //		service_url      <url>
 //		root             <path>
 //		espace           <name>... cas|none      # repeatable
+//		espace           <name>... require <attribute> <value>...
 //		open             <path>...               # repeatable
 //		direct_login     allow|deny
 //		mobile_app       allow|deny
 //		identifier       <attribute>...
 //		cas_identifier   subject|<attribute>
-//		unresolved       deny|pass
+//		unresolved       deny|pass|ask
 //		identifier_header <name>
 //		user_header      <name>
 //		attribute_header <attribute> <name>      # repeatable
@@ -81,6 +82,17 @@ func parseDirective(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error)
 //			service    <url prefix>...
 //			ticket_ttl <duration>
 //			forward
+//		}
+//		directory {
+//			file      <folder>
+//			match     identity on|off
+//			retention <duration>
+//			attributes {
+//				last_name  <attribute>
+//				first_name <attribute>
+//				birth_date <attribute>
+//				category   <attribute>
+//			}
 //		}
 //	}
 //
@@ -166,7 +178,7 @@ func (p *parser) line() error {
 	case "relay":
 		return p.relay()
 	case "directory":
-		return p.Errf("directory is not available in this version: remove the block; the gate, the relay and the identifier header work without it")
+		return p.directory()
 	}
 	return p.Errf("unknown subdirective %q", name)
 }
@@ -250,8 +262,11 @@ func (p *parser) trustPool() error {
 
 func (p *parser) espace() error {
 	words := p.RemainingArgs()
+	if at := slices.Index(words, "require"); at >= 0 {
+		return p.require(words[:at], words[at+1:])
+	}
 	if len(words) < 2 {
-		return p.Errf("espace takes names and then cas or none, as in: espace entreprise academie none")
+		return p.Errf("espace takes names and then cas, none or require, as in: espace entreprise academie none")
 	}
 	names, delegation := words[:len(words)-1], words[len(words)-1]
 	if p.h.Espace == nil {
@@ -267,63 +282,22 @@ func (p *parser) espace() error {
 	return p.end()
 }
 
-// block reads a subdirective's block; line reads one line of it.
-func (p *parser) block(line func(name string) error) error {
-	block := p.Val()
-	if p.NextArg() {
-		return p.Errf("%s takes a block and no arguments, but there is %q", block, p.Val())
+// require reads who may enter the Espaces called names.
+func (p *parser) require(names, words []string) error {
+	if len(names) == 0 || len(words) < 2 {
+		return p.Errf("espace … require takes names before it, an attribute and values behind it, as in: espace eleves require categories National_1")
 	}
-	for nesting := p.Nesting(); p.NextBlock(nesting); {
-		name := p.Val()
-		if err := p.open(block + " " + name); err != nil {
-			return err
-		}
-		if err := line(name); err != nil {
-			return err
-		}
+	if p.h.Require == nil {
+		p.h.Require = make(map[string]*Requirement)
 	}
-	return nil
-}
-
-func (p *parser) session() error {
-	s := new(SessionSettings)
-	p.h.Session = s
-	return p.block(func(name string) error {
-		switch name {
-		case "store":
-			return p.one(&s.Store)
-		case "ttl":
-			return p.duration(&s.TTL)
-		case "idle":
-			return p.duration(&s.Idle)
-		case "grace":
-			return p.duration(&s.Grace)
-		case "cookie_name":
-			return p.one(&s.CookieName)
-		case "same_site":
-			return p.one(&s.SameSite)
+	for _, name := range names {
+		if p.h.Require[name] != nil {
+			return p.Errf("espace %s require stands twice: write all values on one line", name)
 		}
-		return p.Errf("unknown subdirective %q of session: store, ttl, idle, grace, cookie_name or same_site", name)
-	})
-}
-
-func (p *parser) relay() error {
-	r := new(RelaySettings)
-	p.h.Relay = r
-	return p.block(func(name string) error {
-		switch name {
-		case "allow_from":
-			return p.some("relay allow_from", &r.AllowFrom)
-		case "service":
-			return p.some("relay service", &r.Service)
-		case "ticket_ttl":
-			return p.duration(&r.TicketTTL)
-		case "forward":
-			r.Forward = true
-			return p.end()
-		}
-		return p.Errf("unknown subdirective %q of relay: allow_from, service, ticket_ttl or forward", name)
-	})
+		p.h.Require[name] = &Requirement{Attribute: words[0], Values: words[1:]}
+		p.at["require "+name] = *p.Dispenser
+	}
+	return p.end()
 }
 
 // judge checks the whole and names the line that a refusal is about.

@@ -87,7 +87,7 @@ var refused = []struct {
 	{"root /a//b/", "4", "root: "},
 	{"root /pronote-cas/", "4", "root: "},
 	{"root /%70/", "4", "root: "},
-	{"espace eleves", "4", "espace takes names and then cas or none"},
+	{"espace eleves", "4", "espace takes names and then cas, none or require"},
 	{"espace eleve none", "4", "espace eleve: "},
 	{"espace eleves parents maybe", "4", "espace eleves: "},
 	{"espace eleves none\nespace parents eleves cas", "5", "espace eleves stands twice"},
@@ -103,7 +103,13 @@ var refused = []struct {
 	{`identifier a ""`, "4", "identifier needs at least one value"},
 	{"cas_identifier", "4", "cas_identifier needs a value"},
 	{"unresolved maybe", "4", "unresolved: "},
-	{"unresolved ask", "4", "unresolved: "},
+	{"espace require categories National_1", "4", "espace … require takes names before it"},
+	{"espace eleves require categories", "4", "espace … require takes names before it"},
+	{"espace eleves require categories A\nespace parents eleves require categories B", "5", "espace eleves require stands twice"},
+	{"espace recteurs require categories A", "4", "require recteurs: "},
+	{"espace eleves require categories A -", "4", "require eleves: "},
+	{"espace tuteur require categories A", "4", "require tuteur: "},
+	{"espace eleves none\nespace parents eleves require categories A", "5", "require eleves: "},
 	{"identifier_header X:Y", "4", "identifier_header: "},
 	{"identifier_header Host", "4", "identifier_header: "},
 	{"identifier_header X_Forwarded.For", "4", "identifier_header: "},
@@ -127,7 +133,16 @@ var refused = []struct {
 	{"session {\nttl 1h\nttl 2h\n}", "6", "stands twice"},
 	{"whatever", "4", `unknown subdirective "whatever"`},
 	{"relay {\n}", "4", "relay"},
-	{"directory {\n}", "4", "directory"},
+	{"directory off", "4", "directory takes a block"},
+	{"directory {\nwhatever\n}", "5", `unknown subdirective "whatever" of directory`},
+	{"directory {\nfile /dev/null\n}", "5", "directory file: /dev/null is a file: name a folder"},
+	{"directory {\nmatch name on\n}", "5", "match takes identity"},
+	{"directory {\nmatch identity maybe\n}", "5", "directory match: "},
+	{"directory {\nmatch identity\n}", "5", "needs a value"},
+	{"directory {\nretention 30d\nretention 60d\n}", "6", "stands twice"},
+	{"directory {\nretention 24h\n}", "5", "directory retention: the retention of the directory is at least 720h"},
+	{"directory {\nattributes {\nname nom\n}\n}", "6", `unknown subdirective "name" of attributes`},
+	{"directory {\nattributes {\nlast_name nom\nlast_name sn\n}\n}", "7", "stands twice"},
 }
 
 func TestRefusalsNameFileLineAndField(t *testing.T) {
@@ -162,7 +177,8 @@ direct_login deny
 mobile_app deny
 identifier idPronote
 cas_identifier subject
-unresolved deny
+espace eleves accompagnant require categories National_1 Élève
+unresolved ask
 identifier_header X-Pronote-Id
 user_header X-Cas-User
 single_logout on
@@ -237,7 +253,14 @@ func TestJSONMeetsTheSameRefusals(t *testing.T) {
 		"direct_login":              `"direct_login":"yes"`,
 		"mobile_app":                `"mobile_app":"yes"`,
 		"identifier":                `"identifier":[""]`,
-		"unresolved":                `"unresolved":"ask"`,
+		"unresolved":                `"unresolved":"maybe"`,
+		"require recteur":           `"require":{"recteur":{"attribute":"a","values":["b"]}}`,
+		"require eleves":            `"require":{"eleves":{"attribute":"a"}}`,
+		"require parents":           `"require":{"parents":null}`,
+		"require tuteur":            `"require":{"tuteur":{"attribute":"a","values":["b"]}}`,
+		"directory file":            `"directory":{"file":"/dev/null"}`,
+		"directory match":           `"directory":{"match":{"identity":"yes"}}`,
+		"directory retention":       `"directory":{"retention":1000}`,
 		"identifier_header":         `"identifier_header":"a b"`,
 		"user_header":               `"user_header":"Host"`,
 		"attribute_header sn":       `"attribute_header":[{"attribute":"sn"}]`,

@@ -70,6 +70,8 @@ type Handler struct {
 
 	// Delegation per Espace: "cas" or "none" by name.
 	Espace map[string]string `json:"espace,omitempty"`
+	// Who may enter an Espace, by its name: what the ENT says of the person.
+	Require map[string]*Requirement `json:"require,omitempty"`
 	// Paths that need no login, in Caddy's path-match syntax, case-blind.
 	Open []string `json:"open,omitempty"`
 	// "allow": ?login=true reaches PRONOTE's own login form. Default: deny.
@@ -83,7 +85,8 @@ type Handler struct {
 	Identifier []string `json:"identifier,omitempty"`
 	// What names the person at the ENT: "subject" or an attribute. Default: subject.
 	CASIdentifier string `json:"cas_identifier,omitempty"`
-	// A login whose PRONOTE identifier is not found: "deny" or "pass". Default: deny.
+	// A login whose PRONOTE identifier is not found: "deny", "pass", or "ask", which
+	// asks the person once, with proof. Default: deny.
 	Unresolved string `json:"unresolved,omitempty"`
 	// Header that carries the PRONOTE identifier. Default: X-Pronote-Id.
 	IdentifierHeader string `json:"identifier_header,omitempty"`
@@ -99,6 +102,9 @@ type Handler struct {
 
 	// The CAS server for PRONOTE.net. Default: off.
 	Relay *RelaySettings `json:"relay,omitempty"`
+
+	// Who is who in PRONOTE. Default: kept beside the sessions in Caddy's storage.
+	Directory *DirectorySettings `json:"directory,omitempty"`
 
 	// Set on the second route of a directive with a matcher: forged identity headers
 	// are removed and /pronote-cas/ is served, and all else passes.
@@ -160,6 +166,41 @@ type RelaySettings struct {
 	Forward bool `json:"forward,omitempty"`
 }
 
+// DirectorySettings say where the directory of who is who lies, and what it goes by.
+type DirectorySettings struct {
+	// Folder that it is kept in, of this machine alone. Default: Caddy's storage,
+	// beside the sessions, shared by the nodes that share it.
+	File string `json:"file,omitempty"`
+	// What people are recognised by besides their CAS identifier.
+	Match *MatchSettings `json:"match,omitempty"`
+	// Where the CAS server says who somebody is.
+	Attributes *PersonAttributes `json:"attributes,omitempty"`
+	// How long somebody is remembered who neither logs in nor is in an import. At
+	// least 720h. Default: 9600h (400 days, a school year and its summer).
+	Retention caddy.Duration `json:"retention,omitempty"`
+}
+
+// MatchSettings say what people are recognised by.
+type MatchSettings struct {
+	// "on": last name, first name, birth date and category, where they fit one row
+	// of the import. Default: off.
+	Identity string `json:"identity,omitempty"`
+}
+
+// PersonAttributes name the CAS attributes that say who somebody is.
+type PersonAttributes struct {
+	LastName  string `json:"last_name,omitempty"`  // Default: nom
+	FirstName string `json:"first_name,omitempty"` // Default: prenom
+	BirthDate string `json:"birth_date,omitempty"` // Default: dateNaissance
+	Category  string `json:"category,omitempty"`   // Default: categories
+}
+
+// Requirement is what the ENT has to say of somebody who enters an Espace.
+type Requirement struct {
+	Attribute string   `json:"attribute"` // CAS attribute, such as categories
+	Values    []string `json:"values"`    // one of them, whatever case and accents
+}
+
 // CaddyModule returns the module's name in Caddy's registry.
 func (*Handler) CaddyModule() caddy.ModuleInfo {
 	return caddy.ModuleInfo{ID: "http.handlers.pronote_cas", New: func() caddy.Module { return new(Handler) }}
@@ -185,7 +226,8 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	h.identity, h.cookies, h.rewriter = set.identity, set.cookies, set.rewriter()
 	h.log = newObserver(ctx)
 	h.sessions = h.pooledSessions(ctx, set)
-	h.people = h.sessions.Directory(nil, directory.Config{Identifier: set.gate.Identifier})
+	h.people = h.pooledDirectory(set)
+	set.gate.People = h.people
 	if set.relay != nil {
 		if set.gate.Relay, err = set.relay.open(h.sessions, h.client, set.gate.CAS.Timeout); err != nil {
 			return &fieldError{"relay", err}

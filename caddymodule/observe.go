@@ -26,7 +26,7 @@ func (o observer) decision(r *http.Request, d *casauth.Decision) (code string) {
 	if entry == nil {
 		return "" // a code that stands nowhere helps nobody
 	}
-	if d.Action == casauth.Refuse {
+	if d.Action == casauth.Refuse || d.Page == casauth.AskPage && d.Err != nil {
 		code = newCode()
 	}
 	fields := []zap.Field{zap.String("path", pathOnly(r))}
@@ -69,6 +69,8 @@ func weigh(d *casauth.Decision) (zapcore.Level, string) {
 		return zapcore.InfoLevel, "logged out"
 	case casauth.SingleLogout:
 		return zapcore.InfoLevel, "single logout"
+	case casauth.Identified:
+		return zapcore.InfoLevel, "PRONOTE identifier given"
 	case casauth.TicketIssued:
 		return zapcore.DebugLevel, "ticket for PRONOTE"
 	case casauth.TicketValidated:
@@ -76,6 +78,9 @@ func weigh(d *casauth.Decision) (zapcore.Level, string) {
 			return zapcore.WarnLevel, "PRONOTE's ticket refused"
 		}
 		return zapcore.InfoLevel, "PRONOTE's ticket validated"
+	}
+	if d.Page == casauth.AskPage && d.Err != nil {
+		return zapcore.InfoLevel, "PRONOTE identifier refused"
 	}
 	if d.Action != casauth.Refuse {
 		return zapcore.DebugLevel, "answered"

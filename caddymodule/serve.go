@@ -12,6 +12,7 @@ import (
 	"github.com/pronote-cas/caddy-pronote-cas/caddymodule/pages"
 	"github.com/pronote-cas/caddy-pronote-cas/casauth"
 	"github.com/pronote-cas/caddy-pronote-cas/casauth/address"
+	"github.com/pronote-cas/caddy-pronote-cas/casauth/directory"
 )
 
 // ServeHTTP is one request from top to bottom: what came in becomes a Visit, the
@@ -139,20 +140,56 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request, d casauth.Decis
 		w.WriteHeader(cmp.Or(d.Status, http.StatusOK))
 		_, _ = w.Write([]byte(d.Body)) // a client that left needs no answer
 	case casauth.Show:
-		pages.Write(w, r, h.dressed(pages.Page{Kind: ownPage(d), Retry: d.Location}))
+		page := h.ownPage(d)
+		page.Code = code
+		pages.Write(w, r, h.dressed(page))
 	case casauth.Refuse:
 		h.refuse(w, r, d, code)
 	}
 }
 
-func ownPage(d casauth.Decision) pages.Kind {
+func (h *Handler) ownPage(d casauth.Decision) pages.Page {
 	switch {
+	case d.Page == casauth.AskPage:
+		return askPage(d.Asking)
 	case d.Page == casauth.LoggedOutPage:
-		return pages.LoggedOut
+		return pages.Page{Kind: pages.LoggedOut, Retry: d.Location}
 	case d.Session != nil:
-		return pages.SessionOpen
+		return pages.Page{Kind: pages.SessionOpen, Retry: d.Location}
 	}
-	return pages.SessionNone
+	return pages.Page{Kind: pages.SessionNone, Retry: d.Location}
+}
+
+// askPage is the form that asks for the PRONOTE identifier, or what keeps it from
+// being filled in again for now.
+func askPage(a *casauth.Asking) pages.Page {
+	p := pages.Page{Kind: pages.AskIdentifier, Retry: pages.LogoutPath, Ask: pages.Ask{
+		ProofKnown: a.ProofKnown,
+		Identifier: pages.Field{Value: a.Code},
+		LastName:   pages.Field{Value: a.LastName},
+		BirthDate:  pages.Field{Value: a.BirthDate},
+	}}
+	wrong := a.Refused
+	if wrong == nil {
+		return p
+	}
+	p.RetryAfter = wrong.Wait
+	if wrong.Kind == directory.AskLocked {
+		p.Kind, p.Retry = pages.AskLocked, casauth.AskPath(a.To)
+		return p
+	}
+	p.Ask.Identifier.Error = pages.AskError(wrong.Code)
+	p.Ask.LastName.Error = pages.AskError(wrong.LastName)
+	p.Ask.BirthDate.Error = pages.AskError(wrong.BirthDate)
+	p.Ask.TriesLeft = wrong.TriesLeft
+	switch wrong.Kind {
+	case directory.AskWait:
+		p.Status = http.StatusTooManyRequests
+		fallthrough
+	case directory.AskMismatch, directory.AskUnprovable:
+		p.Ask.Error = pages.AskError(wrong.Kind)
+	}
+	return p
 }
 
 // refuse answers a person with a page and a script with a problem.
@@ -164,6 +201,12 @@ func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, d casauth.Decis
 		w.Header().Set("Allow", "GET, HEAD")
 		if r.URL.Path == pages.LogoutPath {
 			w.Header().Set("Allow", "GET, POST")
+		}
+	case casauth.IdentifierRequired:
+		if !d.Person {
+			pages.Problem(w, r, page.Status, pages.ProblemFields{
+				Kind: pages.AskIdentifier, Code: code, Reason: string(d.Err.Reason), LoginURL: d.Location})
+			return
 		}
 	case casauth.SessionRequired:
 		if !d.Person {
@@ -205,8 +248,11 @@ func (h *Handler) refusalPage(r *http.Request, d casauth.Decision) pages.Page {
 		p.Kind, p.Cause = pages.LoginLoop, pages.Cause(d.Err.Reason)
 	case casauth.ProxyTicket, casauth.UnknownPerson:
 		p.Kind, p.Cause = pages.Refused, pages.Cause(d.Err.Reason)
-	case casauth.UnknownIdentifier:
-		p.Kind, p.Retry = pages.UnknownIdentifier, casauth.Prefix+"logout"
+	case casauth.UnknownIdentifier, casauth.IdentifierConflict, casauth.AmbiguousIdentity:
+		p.Kind, p.Cause, p.Retry = pages.UnknownIdentifier, pages.Cause(d.Err.Reason), pages.LogoutPath
+	case casauth.WrongProfile:
+		p.Kind, p.Espace, p.Own = pages.WrongProfile, d.Espace.String(), d.Own.String()
+		p.Detail = strings.Join(d.Session.Attributes[d.Err.Public], ";")
 	case casauth.CASUnavailable, casauth.CASUnreadable:
 		p.Kind, p.RetryAfter = pages.ENTUnavailable, retryAfter
 		if d.Err.Reason == casauth.CASUnreadable {

@@ -31,6 +31,7 @@ type settings struct {
 	memory   bool
 	internal []address.Prefix
 	relay    *relayPlan // nil: off
+	people   directoryPlan
 	identity identityHeaders
 	cookies  cookieStyle
 }
@@ -50,6 +51,7 @@ func (h *Handler) settle(resolve resolver) (*settings, error) {
 	s.identities()
 	s.sessions()
 	s.delegation()
+	s.directory()
 	if s.err != nil {
 		return nil, s.err
 	}

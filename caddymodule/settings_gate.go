@@ -6,7 +6,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/pronote-cas/caddy-pronote-cas/casauth"
 	"github.com/pronote-cas/caddy-pronote-cas/casauth/address"
+	"github.com/pronote-cas/caddy-pronote-cas/casauth/directory"
 	"github.com/pronote-cas/caddy-pronote-cas/casauth/ent"
 	"github.com/pronote-cas/caddy-pronote-cas/casauth/pronote"
 	"github.com/pronote-cas/caddy-pronote-cas/casauth/protocol"
@@ -122,6 +124,9 @@ func (s *settler) espaces() {
 	if commune == "cas" && len(opened) > 0 {
 		s.failf("espace commune", "cannot be delegated while %s is not, which is PRONOTE's own rule: write `espace commune none` or leave commune out", strings.Join(opened, ", "))
 	}
+	for _, name := range slices.Sorted(maps.Keys(h.Require)) {
+		s.requirement(name, h.Require[name])
+	}
 	for _, raw := range h.Open {
 		if value, ok := s.value("open "+raw, raw); ok {
 			pattern, err := pronote.ParsePattern(value)
@@ -131,4 +136,27 @@ func (s *settler) espaces() {
 	}
 	g.DirectLogin = s.choice("direct_login", h.DirectLogin, "deny", "allow") == "allow"
 	g.MobileApp = s.choice("mobile_app", h.MobileApp, "deny", "allow") == "allow"
+}
+
+// requirement settles who may enter the Espace called name.
+func (s *settler) requirement(name string, r *Requirement) {
+	field := "require " + name
+	espace, err := pronote.ParseEspace(name)
+	s.fail(field, err)
+	if err != nil {
+		return
+	}
+	if r == nil || r.Attribute == "" || len(r.Values) == 0 {
+		s.failf(field, "names an attribute and its values, as in: espace eleves require categories National_1")
+		return
+	}
+	for _, value := range r.Values {
+		if directory.Fold(value) == "" {
+			s.failf(field, "%q has neither letters nor digits, and nothing else is compared", value)
+		}
+	}
+	if s.gate.NoCAS[espace] {
+		s.failf(field, "the Espace needs no login (none), so nobody is known to be anything there: write `espace %s cas`, or leave require out", name)
+	}
+	s.gate.Require[espace] = casauth.Requirement{Attribute: r.Attribute, Values: r.Values}
 }

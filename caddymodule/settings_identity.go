@@ -26,10 +26,7 @@ func (s *settler) identities() {
 	if h.CASIdentifier != "subject" {
 		g.CASIdentifier = h.CASIdentifier
 	}
-	if h.Unresolved == "ask" {
-		s.failf("unresolved", "ask needs the directory, which this version does not have yet: write deny or pass")
-	}
-	g.Unresolved = casauth.Unresolved(s.choice("unresolved", h.Unresolved, "deny", "pass"))
+	g.Unresolved = casauth.Unresolved(s.choice("unresolved", h.Unresolved, "deny", "pass", "ask"))
 	id := &s.identity
 	id.pronoteID = s.headerName("identifier_header", h.IdentifierHeader)
 	if id.pronoteID == "" {

@@ -9,6 +9,7 @@ import (
 	"github.com/caddyserver/certmagic"
 
 	"github.com/pronote-cas/caddy-pronote-cas/casauth"
+	"github.com/pronote-cas/caddy-pronote-cas/casauth/directory"
 )
 
 // storage is Caddy's storage as a casauth.Store: nearly the same interface.
@@ -71,6 +72,45 @@ func (h *Handler) pooledSessions(ctx caddy.Context, set *settings) *casauth.Sess
 	key := fmt.Sprintf("sessions %s %s %s %s %s", c.Site, where, time.Duration(c.TTL), c.Idle, c.Grace)
 	sessions := h.shared(key, func() caddy.Destructor { return pooledSessions{casauth.NewSessions(store, c)} })
 	return sessions.(pooledSessions).Sessions
+}
+
+type pooledDirectory struct {
+	*directory.Directory
+	stop chan struct{}
+}
+
+// Destruct implements caddy.Destructor.
+func (p pooledDirectory) Destruct() error {
+	close(p.stop)
+	return nil
+}
+
+// prune deletes, once a day, who has not been seen for retention.
+func (p pooledDirectory) prune(retention time.Duration) {
+	for next := time.NewTimer(time.Hour); ; next.Reset(24 * time.Hour) { // not at the start, which may be one of many
+		select {
+		case <-p.stop:
+			return
+		case <-next.C:
+			_, _ = p.Prune(context.Background(), retention) // what stays is deleted tomorrow
+		}
+	}
+}
+
+// pooledDirectory returns the site's directory, with the rows that it has read.
+func (h *Handler) pooledDirectory(set *settings) *directory.Directory {
+	plan := set.people
+	key := fmt.Sprintf("directory %s %p %+v", set.session.Site, h.sessions, plan)
+	shared := h.shared(key, func() caddy.Destructor {
+		var elsewhere casauth.Store
+		if plan.folder != "" {
+			elsewhere = &storage{Storage: &certmagic.FileStorage{Path: plan.folder}}
+		}
+		d := pooledDirectory{h.sessions.Directory(elsewhere, plan.config), make(chan struct{})}
+		go d.prune(plan.retention)
+		return d
+	})
+	return shared.(pooledDirectory).Directory
 }
 
 // shared returns what the pool has under key, or puts there what create makes.

@@ -67,8 +67,12 @@ func (g *Gate) delegate(ctx context.Context, v *Visit) Decision {
 		}
 	}
 	switch {
+	case g.pending(v.session) && login.Gateway: // which wants no questions asked (CAS 3.0 §2.1.1)
+		return Decision{Action: Redirect, Location: back}
+	case g.pending(v.session):
+		return Decision{Action: Redirect, Location: g.toAsk(g.target(v))}
 	case v.session != nil && !login.Renew:
-		return g.grant(ctx, login, v.session, false, Decision{Event: TicketIssued})
+		return g.grant(ctx, v, login, v.session, false, Decision{Event: TicketIssued})
 	case v.storage() != nil:
 		return refuse(v, StorageUnavailable, v.noSession)
 	case login.Gateway && !login.Renew: // renew wins over gateway (CAS 3.0 §2.1.1)
@@ -97,7 +101,14 @@ func (g *Gate) delegated(target string) (relay.Login, bool) {
 // grant sends the browser on to PRONOTE with a ticket for session. fresh says that
 // credentials were given for it; d is what was decided besides, the cookies of a
 // login just now above all.
-func (g *Gate) grant(ctx context.Context, login relay.Login, session *Session, fresh bool, d Decision) Decision {
+func (g *Gate) grant(ctx context.Context, v *Visit, login relay.Login, session *Session, fresh bool, d Decision) Decision {
+	back, _ := g.Relay.Services.Destination(login, "")
+	wanted := pronote.Judge(strings.TrimPrefix(back, g.Public.String()), g.Root)
+	if !g.Require[wanted.Espace].met(session.Attributes) {
+		refused := g.wrongProfile(v, session, wanted.Espace)
+		refused.Cookies = d.Cookies
+		return refused
+	}
 	ticket, err := g.Relay.Issue(ctx, relay.Grant{
 		Session: session.path, SessionExpires: session.Expires,
 		User: session.User, PronoteID: session.PronoteID, Attributes: session.Attributes,

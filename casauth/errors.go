@@ -30,6 +30,18 @@ const (
 	ProxyTicket Reason = "proxy_ticket"
 	// UnknownIdentifier: logged in at the ENT, PRONOTE identifier not found. 403.
 	UnknownIdentifier Reason = "unknown_identifier"
+	// IdentifierConflict: somebody else at the ENT holds the PRONOTE identifier. 403.
+	IdentifierConflict Reason = "identifier_conflict"
+	// AmbiguousIdentity: as UnknownIdentifier, several rows of the directory fitting the person. 403.
+	AmbiguousIdentity Reason = "identity_ambiguous"
+	// IdentifierRequired: a script's call before the person has given their PRONOTE identifier. 403.
+	IdentifierRequired Reason = "identifier_required"
+	// IdentifierRefused: what was typed into the form that asks for it is wrong. 422.
+	IdentifierRefused Reason = "identifier_refused"
+	// TooManyTries: at that form. 429.
+	TooManyTries Reason = "too_many_tries"
+	// WrongProfile: an Espace for other people than this one. 403.
+	WrongProfile Reason = "wrong_profile"
 	// UnknownPerson: the attribute that names the person at the ENT is missing. 403.
 	UnknownPerson Reason = "unknown_person"
 	// CASUnavailable: the CAS server is down, slow or answers an error of its own. 503.
@@ -62,6 +74,8 @@ var statusOf = map[Reason]int{
 	EarlyData:            http.StatusTooEarly,
 	ForeignLogout:        http.StatusOK,
 	UnreadableLogout:     http.StatusBadRequest,
+	IdentifierRefused:    http.StatusUnprocessableEntity,
+	TooManyTries:         http.StatusTooManyRequests,
 }
 
 // Status returns the HTTP status that goes with r: 403 where no other is named above.

@@ -8,20 +8,13 @@ import (
 	"strings"
 
 	"github.com/pronote-cas/caddy-pronote-cas/casauth/address"
+	"github.com/pronote-cas/caddy-pronote-cas/casauth/directory"
 	"github.com/pronote-cas/caddy-pronote-cas/casauth/pronote"
 	"github.com/pronote-cas/caddy-pronote-cas/casauth/protocol"
 )
 
 // Prefix is below what all lies that the plugin itself serves.
 const Prefix = "/pronote-cas/"
-
-// Unresolved says what becomes of a login whose PRONOTE identifier is not found.
-type Unresolved string
-
-const (
-	DenyUnresolved Unresolved = "deny" // a page, no session
-	PassUnresolved Unresolved = "pass" // a session, but no identifier upstream
-)
 
 // Config is what a Gate is told about its site.
 type Config struct {
@@ -41,9 +34,11 @@ type Config struct {
 	DirectLogin  bool                       // ?login=true reaches PRONOTE's own login form
 	MobileApp    bool                       // PRONOTE's app and API clients pass with PRONOTE's own tokens
 
-	CASIdentifier string   // attribute that names the person at the ENT; "": the subject
-	Identifier    []string // attributes that may carry the PRONOTE identifier, first hit wins
+	CASIdentifier string               // attribute that names the person at the ENT; "": the subject
+	Identifier    []string             // attributes that may carry the PRONOTE identifier, first hit wins
+	People        *directory.Directory // who is who in PRONOTE; nil: one beside the sessions that goes by Identifier alone
 	Unresolved    Unresolved
+	Require       [pronote.Academie + 1]Requirement // who may enter an Espace
 
 	SingleLogout bool
 	Relay        *Delegation // the CAS server for PRONOTE; nil: off
@@ -60,6 +55,9 @@ type Gate struct {
 
 // NewGate returns the gate of the site that c describes.
 func NewGate(c Config, sessions *Sessions) *Gate {
+	if c.People == nil {
+		c.People = sessions.Directory(nil, directory.Config{Identifier: c.Identifier})
+	}
 	return &Gate{Config: c, sessions: sessions, cookieNames: [2]string{c.CookieName, c.CookieName + "_login"}}
 }
 
@@ -113,10 +111,21 @@ func (g *Gate) Decide(ctx context.Context, v *Visit) Decision {
 		}
 	}
 
+	if v.session != nil && !g.pending(v.session) {
+		if d, ok := g.toOwn(v, asked); ok {
+			return d
+		}
+	}
+	opened := g.open(asked, v) && (v.Upstream == v.Asked || g.open(upstream, v))
+	if v.session != nil && !opened {
+		if d, ok := g.withhold(v, asked, upstream); ok {
+			return d
+		}
+	}
 	switch {
-	case v.session != nil:
+	case v.session != nil && !g.pending(v.session):
 		return Decision{Session: v.session, Espace: asked.Espace, StripTickets: g.spent(ctx, v), Brief: brief(asked), Discovery: g.discovery(asked)}
-	case g.open(asked, v) && (v.Upstream == v.Asked || g.open(upstream, v)):
+	case opened:
 		return Decision{Espace: asked.Espace, StripTickets: g.spent(ctx, v), Discovery: g.discovery(asked)}
 	case v.storage() != nil:
 		return refuse(v, StorageUnavailable, v.noSession)

@@ -32,7 +32,7 @@ type gated struct {
 
 func newGated(t *testing.T, change func(*Config)) *gated {
 	t.Helper()
-	cas := castest.Start(t, castest.Options{})
+	cas := castest.Start(t, castest.Options{Users: append(castest.DemoUsers(), others...)})
 	origin, err := address.ParseOrigin(public)
 	if err != nil {
 		t.Fatal(err)

@@ -3,7 +3,6 @@ package casauth
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
 	"strings"
 	"sync"
@@ -109,8 +108,8 @@ func (g *Gate) finishLogin(ctx context.Context, v *Visit) (Decision, bool) {
 		Validated: login.took,
 		Resolved:  login.resolved,
 	}
-	if isDelegated {
-		return g.grant(ctx, delegated, login.session, v.renew, d), true
+	if isDelegated && !g.pending(login.session) {
+		return g.grant(ctx, v, delegated, login.session, v.renew, d), true
 	}
 	return d, true
 }
@@ -199,16 +198,16 @@ func (g *Gate) validate(ctx context.Context, v *Visit, back, ticket string) (l l
 		l.err = refusal(err)
 		return l
 	}
-	who, failed := g.identify(answer)
-	if failed != nil {
+	who, how, failed := g.identify(ctx, answer)
+	if l.resolved = how; failed != nil {
 		l.err = failed
 		return l
 	}
-	how := Arrival{Espace: pronote.Judge(back, g.Root).Espace.String()}
+	from := Arrival{Espace: pronote.Judge(back, g.Root).Espace.String()}
 	if v.Client.IsValid() {
-		how.From = v.Client.String()
+		from.From = v.Client.String()
 	}
-	if l.cookie, l.session, err = g.sessions.Open(ctx, who, how, ticket); err != nil {
+	if l.cookie, l.session, err = g.sessions.Open(ctx, who, from, ticket); err != nil {
 		l.err = &Error{Reason: StorageUnavailable, Cause: err}
 	}
 	return l
@@ -238,33 +237,6 @@ func refusal(err error) *Error {
 		}
 	}
 	return &Error{Reason: reason, Cause: failed}
-}
-
-// identify makes of an answer who it is, by name at the ENT and in PRONOTE.
-func (g *Gate) identify(answer protocol.Answer) (Identity, *Error) {
-	who := Identity{User: answer.User, Attributes: answer.Attributes}
-	if g.CASIdentifier != "" {
-		values := answer.Attributes[g.CASIdentifier]
-		if len(values) == 0 || values[0] == "" {
-			return who, &Error{Reason: UnknownPerson, Public: g.CASIdentifier,
-				Cause: fmt.Errorf("the CAS server sent no attribute %q, which cas_identifier names", g.CASIdentifier)}
-		}
-		who.User = values[0]
-	}
-	for _, name := range g.Identifier {
-		for _, value := range answer.Attributes[name] {
-			if id, ok := pronote.Identifier(value); ok {
-				who.PronoteID = id
-				return who, nil
-			}
-		}
-	}
-	if g.Unresolved == PassUnresolved {
-		return who, nil
-	}
-	names := strings.Join(g.Identifier, ", ")
-	return who, &Error{Reason: UnknownIdentifier, Public: names,
-		Cause: fmt.Errorf("the CAS server sent no PRONOTE identifier (16 characters) in attribute %s", names)}
 }
 
 // initiation returns what the browser's initiation cookie holds.

@@ -24,6 +24,9 @@ func (g *Gate) serveOwn(ctx context.Context, v *Visit, name string) Decision {
 	case "logout":
 		return g.logout(ctx, v)
 	}
+	if name == askName && g.Unresolved == AskUnresolved {
+		return g.ask(ctx, v)
+	}
 	if g.Relay != nil {
 		return g.serveRelay(ctx, v, name)
 	}

@@ -60,6 +60,7 @@ const (
 	LoginStarted          // a browser was sent to the CAS server
 	LoggedIn              // a ticket became a session
 	LoggedOut             // a person ended the session
+	Identified            // a person said, and proved, who they are in PRONOTE
 	SingleLogout          // the CAS server ended it, or tried
 	TicketIssued          // PRONOTE's login got a ticket of ours
 	TicketValidated       // PRONOTE asked about one
@@ -72,6 +73,7 @@ type OwnPage uint8
 const (
 	StatusPage    OwnPage = iota // logged in, or not
 	LoggedOutPage                // the session has ended
+	AskPage                      // the form that asks for the PRONOTE identifier
 )
 
 // Decision is what to do with a Visit, and all that is needed to do it.
@@ -88,6 +90,8 @@ type Decision struct {
 	Posted       bool           // Refuse: the person sent a form, which is lost
 	Err          *Error         // Refuse; with other actions, what went wrong without changing the answer
 	Page         OwnPage        // Show
+	Asking       *Asking        // Show: the form of AskPage
+	Own          pronote.Espace // Refuse WrongProfile: the person's own Espace, if there is just one
 	Status       int            // Reply; 0 is 200
 	ContentType  string         // Reply
 	Body         string         // Reply; may hold personal data

@@ -168,8 +168,9 @@ func (d *Directory) changeImported(ctx context.Context, change func([]entry) []e
 	return changed, d.tidy(ctx, version)
 }
 
-// minRetention is above what LastConnection is exact to.
-const minRetention = 30 * 24 * time.Hour
+// MinRetention is the shortest time that [Directory.Prune] takes: well above what
+// LastConnection is exact to.
+const MinRetention = 30 * 24 * time.Hour
 
 // ErrRetention says that a retention is shorter than thirty days, which would
 // forget people between two holidays.
@@ -186,7 +187,7 @@ type Pruned struct {
 // may be run at any time and on every node.
 func (d *Directory) Prune(ctx context.Context, olderThan time.Duration) (Pruned, error) {
 	var p Pruned
-	if olderThan < minRetention {
+	if olderThan < MinRetention {
 		return p, ErrRetention
 	}
 	before := time.Now().Add(-olderThan)

@@ -49,6 +49,15 @@ func (e Espace) String() string {
 	return ""
 }
 
+// Page returns the name of the page that opens the Espace, below the root; "" for
+// the page commune, which is the root itself.
+func (e Espace) Page() string {
+	if int(e) < len(espaces) && len(espaces[e].pages) > 0 {
+		return espaces[e].pages[0]
+	}
+	return ""
+}
+
 // Espaces returns all Espaces in the order of PRONOTE's own table, without
 // [NoEspace].
 func Espaces() []Espace {
