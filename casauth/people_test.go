@@ -71,9 +71,13 @@ func TestACodeIsAskedForOnce(t *testing.T) {
 	if page := g.visit(http.MethodGet, AskPath("/eleve.html?fd=1")); page.Page != AskPage || page.Asking.To != "/eleve.html?fd=1" || page.Asking.ProofKnown {
 		t.Fatalf("the form: %+v %+v", page, page.Asking)
 	}
+	before := g.cookies["__Host-pronote_cas"]
 	bound := g.submit("/eleve.html?fd=1", " a2b3-c4d5 e6f7g8h9 ", "MARTIN", "2/9/2012")
 	if bound.Event != Identified || bound.Location != public+"/eleve.html?fd=1" || bound.Resolved.PronoteID != namelessID {
 		t.Fatalf("code and proof: %+v %v", bound, bound.Err)
+	}
+	if d := g.visit(http.MethodGet, "/eleve.html", "Cookie", "__Host-pronote_cas="+before); d.Event != LoginStarted {
+		t.Errorf("the session that was asked goes on: %+v", d)
 	}
 	for range 2 {
 		d := g.login("/eleve.html?fd=1", nameless)
@@ -199,8 +203,9 @@ func TestADirectoryThatCannotBeAskedLetsNobodyIn(t *testing.T) {
 		g.login("/eleve.html", pupil) // so that there is a key
 		other := g.another()
 		back := other.ticket("/eleve.html", nameless)
-		below := "/directory"
-		g.store.goneBelow.Store(&below)
+		gone := new(faulty) // a store of its own: the sessions' goes on
+		gone.gone.Store(true)
+		g.People = g.sessions.Directory(gone, directory.Config{Identifier: g.Identifier})
 		if d := other.visit(http.MethodGet, back); d.Err == nil || d.Err.Reason != StorageUnavailable {
 			t.Errorf("%s: %+v", unresolved, d)
 		}

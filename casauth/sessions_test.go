@@ -17,16 +17,15 @@ import (
 type faulty struct {
 	MemoryStore
 	gone                   atomic.Bool
-	goneBelow              atomic.Pointer[string] // a part of the keys that cannot be asked for; nil: none
 	delay                  atomic.Int64
 	loads, stores, deletes atomic.Int64
 }
 
 var errGone = errors.New("no route to the storage")
 
-func (f *faulty) suffer(key string) error {
+func (f *faulty) suffer() error {
 	time.Sleep(time.Duration(f.delay.Load()))
-	if below := f.goneBelow.Load(); f.gone.Load() || below != nil && strings.Contains(key, *below) {
+	if f.gone.Load() {
 		return errGone
 	}
 	return nil
@@ -34,7 +33,7 @@ func (f *faulty) suffer(key string) error {
 
 func (f *faulty) Load(ctx context.Context, key string) ([]byte, error) {
 	f.loads.Add(1)
-	if err := f.suffer(key); err != nil {
+	if err := f.suffer(); err != nil {
 		return nil, err
 	}
 	return f.MemoryStore.Load(ctx, key)
@@ -42,7 +41,7 @@ func (f *faulty) Load(ctx context.Context, key string) ([]byte, error) {
 
 func (f *faulty) Store(ctx context.Context, key string, value []byte) error {
 	f.stores.Add(1)
-	if err := f.suffer(key); err != nil {
+	if err := f.suffer(); err != nil {
 		return err
 	}
 	return f.MemoryStore.Store(ctx, key, value)
@@ -50,7 +49,7 @@ func (f *faulty) Store(ctx context.Context, key string, value []byte) error {
 
 func (f *faulty) Delete(ctx context.Context, key string) error {
 	f.deletes.Add(1)
-	if err := f.suffer(key); err != nil {
+	if err := f.suffer(); err != nil {
 		return err
 	}
 	return f.MemoryStore.Delete(ctx, key)
