@@ -92,7 +92,7 @@ func (g *Gate) finishLogin(ctx context.Context, v *Visit) (Decision, bool) {
 	}
 	if login.err != nil {
 		d := g.failLogin(v, secret, under, login.err)
-		d.Validated, d.Resolved = login.took, login.resolved
+		d.Validated, d.Resolved, d.User = login.took, login.resolved, login.user
 		return d, true
 	}
 	if !v.tossed {
@@ -184,6 +184,7 @@ type login struct {
 	session  *Session
 	took     time.Duration // by the CAS server
 	resolved *directory.Result
+	user     string // as the CAS server names whoever it is; "" where it did not
 	err      *Error
 }
 
@@ -200,6 +201,7 @@ func (g *Gate) validate(ctx context.Context, v *Visit, back, ticket string) (l l
 		return l
 	}
 	who, failed := g.identify(answer)
+	l.user = who.User
 	if failed != nil {
 		l.err = failed
 		return l
