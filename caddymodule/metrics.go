@@ -59,6 +59,9 @@ func newCounts() *counts {
 		}),
 	}
 	c.session, c.open = c.decisions.WithLabelValues("pass_session", ""), c.decisions.WithLabelValues("pass_open", "")
+	for reason := range advised { // all there are
+		c.decisions.WithLabelValues(actions[casauth.Refuse], reason)
+	}
 	for _, result := range []string{loginStarted, loginOK,
 		string(casauth.CASUnavailable), string(casauth.CASUnreadable), string(casauth.StorageUnavailable),
 		string(casauth.TicketRefused), string(casauth.ServiceRefused), string(casauth.ClockSkew), string(casauth.ForeignTicket),

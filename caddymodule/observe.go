@@ -94,8 +94,8 @@ func (o *observer) note(r *http.Request, d *casauth.Decision) *note {
 	user := d.User
 	if d.Session != nil {
 		user = d.Session.User
-		if d.Event == casauth.LoggedIn {
-			n.Espace = d.Session.Espace // a fixed service says nothing of where it goes
+		if n.Espace == "" || d.Event == casauth.LoggedIn {
+			n.Espace = d.Session.Espace // a fixed service says nothing of where its login goes
 		}
 	}
 	n.Person = o.person(user)
