@@ -26,9 +26,10 @@ Tools for the people who run PRONOTE.net behind pronote_cas.
 
 demo      a whole school on this machine: ENT, proxy and PRONOTE.net stand-ins
 ents      the built-in list of French ENTs
-explain   what the plugin makes of a CAS answer that was saved to a file`,
+explain   what the plugin makes of a CAS answer that was saved to a file
+trace     what happened to whoever is on the phone, by the code on their page`,
 		CobraFunc: func(cmd *cobra.Command) {
-			cmd.AddCommand(demoCommand(), entsCommand(), explainCommand())
+			cmd.AddCommand(demoCommand(), entsCommand(), explainCommand(), traceCommand())
 			cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
 		},
 	})

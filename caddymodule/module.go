@@ -120,7 +120,7 @@ type Handler struct {
 	rewriter *address.Rewriter // nil: no internal_url
 	casURL   string            // of the relay; "" where it is off
 	client   *http.Transport
-	log      observer
+	log      *observer
 }
 
 // LoginParam is one parameter added to the login redirect.
@@ -224,7 +224,6 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	set.gate.CAS.Transport = h.client
 	h.settled = set
 	h.identity, h.cookies, h.rewriter = set.identity, set.cookies, set.rewriter()
-	h.log = newObserver(ctx)
 	h.sessions = h.pooledSessions(ctx, set)
 	h.people = h.pooledDirectory(set)
 	set.gate.People = h.people
@@ -235,7 +234,8 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 		h.casURL = set.gate.Public.String() + strings.TrimSuffix(casauth.Prefix, "/")
 	}
 	h.gate = casauth.NewGate(set.gate, h.sessions)
-	return nil
+	h.log, err = h.newObserver(ctx)
+	return err
 }
 
 // siteOf names whose sessions they are, by the two addresses that make a site.

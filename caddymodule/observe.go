@@ -1,56 +1,169 @@
 package caddymodule
 
 import (
+	"cmp"
 	"crypto/rand"
 	"net/http"
-	"strings"
+	"slices"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
 	"github.com/pronote-cas/caddy-pronote-cas/casauth"
+	"github.com/pronote-cas/caddy-pronote-cas/casauth/pronote"
 )
 
-// observer is the only place that logs. What it never writes, at any level:
-// tickets, cookies, session ids. What it writes at DEBUG alone: who it is.
-type observer struct{ log *zap.Logger }
+// observer is the only place that logs, counts, remembers and emits. What it never
+// tells anybody, at any level: tickets, cookies, session ids. What it tells the log at
+// DEBUG alone, and nobody else: who it is.
+type observer struct {
+	log    *zap.Logger
+	site   string // public_url's host
+	root   string // of PRONOTE
+	person func(user string) (pseudonym string)
+	counts *counts
+	trace  *trace
+	events emitter
+}
 
-func newObserver(ctx caddy.Context) observer { return observer{ctx.Logger()} }
+// newObserver returns the observer of the site of h, which is set up but for it. What
+// it counts and remembers outlives the configuration.
+func (h *Handler) newObserver(ctx caddy.Context) (*observer, error) {
+	o := &observer{log: ctx.Logger(), site: h.label(), root: h.gate.Root, person: h.sessions.Person}
+	o.counts = h.shared("counts "+o.site, func() caddy.Destructor { return newCounts() }).(*counts)
+	o.trace = h.shared("trace "+h.sessions.Site, func() caddy.Destructor { return newTrace() }).(*trace)
+	var err error
+	if o.events, err = newEmitter(ctx); err != nil {
+		return nil, err
+	}
+	return o, o.counts.register(ctx.GetMetricsRegistry(), o.site)
+}
 
-// decision writes one line for a decision that matters and returns the short code
-// that stands in it and on the page.
-func (o observer) decision(r *http.Request, d *casauth.Decision) (code string) {
+// passed counts a request that goes upstream, and does no more than that: it is
+// nearly every one.
+func (o *observer) passed(session bool) {
+	if session {
+		o.counts.session.Inc()
+		return
+	}
+	o.counts.open.Inc()
+}
+
+// note is what is told of a decision.
+type note struct {
+	Time   time.Time `json:"time"`
+	What   string    `json:"what"` // as the log says it
+	Trip   string    `json:"trip,omitempty"`
+	Person string    `json:"person,omitempty"` // a pseudonym
+	Code   string    `json:"code,omitempty"`
+	Reason string    `json:"reason,omitempty"`
+	Cause  string    `json:"cause,omitempty"`
+	Espace string    `json:"espace,omitempty"`
+	Path   string    `json:"path,omitempty"` // without its query, which may hold a ticket
+	Rule   string    `json:"rule,omitempty"`
+	Took   float64   `json:"took,omitempty"` // by the ENT, in seconds
+}
+
+// decision tells of a decision that does not pass, and returns the short code that
+// stands in the log and on the page.
+func (o *observer) decision(r *http.Request, d *casauth.Decision) (code string) {
+	o.counts.decision(d)
 	level, message := weigh(d)
-	entry := o.log.Check(level, message)
-	if entry == nil {
-		return "" // a code that stands nowhere helps nobody
+	n := o.note(r, d)
+	n.What = message
+	matters := level >= zapcore.InfoLevel
+	if entry := o.log.Check(level, message); entry != nil {
+		if (d.Action == casauth.Refuse || d.Page == casauth.AskPage && d.Err != nil) && matters { // a code that stands nowhere helps nobody
+			n.Code = newCode()
+		}
+		entry.Write(o.fields(d, n)...)
 	}
-	if d.Action == casauth.Refuse || d.Page == casauth.AskPage && d.Err != nil {
-		code = newCode()
+	o.resolved(d, n)
+	if matters || n.Trip != "" {
+		o.trace.add(n, d.Event == casauth.LoginStarted && d.Err == nil)
 	}
-	fields := []zap.Field{zap.String("path", pathOnly(r))}
-	if code != "" {
-		fields = append(fields, zap.String("code", code))
+	o.events.decision(o.site, d, n, matters)
+	return n.Code
+}
+
+func (o *observer) note(r *http.Request, d *casauth.Decision) *note {
+	n := &note{Time: time.Now(), Trip: d.Trip, Path: pathOnly(r), Rule: ruleOf(d.Resolved), Took: d.Validated.Seconds()}
+	n.Espace = cmp.Or(d.Espace, pronote.Judge(n.Path, o.root).Espace).String()
+	user := d.User
+	if d.Session != nil {
+		user = d.Session.User
+		if n.Espace == "" || d.Event == casauth.LoggedIn {
+			n.Espace = d.Session.Espace // a fixed service says nothing of where its login goes
+		}
 	}
+	n.Person = o.person(user)
 	if d.Err != nil {
-		fields = append(fields, zap.String("reason", string(d.Err.Reason)))
+		n.Reason = string(d.Err.Reason)
 		if d.Err.Cause != nil {
-			fields = append(fields, zap.String("cause", d.Err.Cause.Error()))
-		}
-		if d.Err.Public != "" {
-			fields = append(fields, zap.String("about", d.Err.Public))
+			n.Cause = d.Err.Cause.Error()
 		}
 	}
-	if d.Session != nil && o.log.Core().Enabled(zapcore.DebugLevel) {
-		fields = append(fields, zap.String("user", d.Session.User), zap.String("pronote_id", d.Session.PronoteID))
+	return n
+}
+
+// fields are what the log says of a decision besides its message.
+func (o *observer) fields(d *casauth.Decision, n *note) []zap.Field {
+	fields := []zap.Field{zap.String("path", n.Path)}
+	for _, f := range [...]struct{ name, value string }{
+		{"code", n.Code}, {"reason", n.Reason}, {"cause", n.Cause}, {"about", about(d)}, {"trip", n.Trip}, {"person", n.Person}, {"rule", n.Rule},
+	} {
+		if f.value != "" {
+			fields = append(fields, zap.String(f.name, f.value))
+		}
 	}
-	entry.Write(fields...)
-	return code
+	if d.Validated > 0 {
+		fields = append(fields, zap.Duration("took", d.Validated))
+	}
+	if d.Session != nil {
+		return append(fields, o.who("user", d.Session.User, "pronote_id", d.Session.PronoteID)...)
+	}
+	return append(fields, o.who("user", d.User)...)
+}
+
+func about(d *casauth.Decision) string {
+	if d.Err == nil {
+		return ""
+	}
+	return d.Err.Public
+}
+
+// who are fields that name people: none at all unless the log is at DEBUG. pairs are
+// names and values, in turn.
+func (o *observer) who(pairs ...string) (fields []zap.Field) {
+	for pair := range slices.Chunk(pairs, 2) {
+		if pair[1] != "" && o.log.Core().Enabled(zapcore.DebugLevel) {
+			fields = append(fields, zap.String(pair[0], pair[1]))
+		}
+	}
+	return fields
+}
+
+// resolved warns of what somebody at the school has to look into, though the login
+// itself may have gone well.
+func (o *observer) resolved(d *casauth.Decision, n *note) {
+	if d.Resolved == nil {
+		return
+	}
+	person := zap.String("person", n.Person)
+	if before := d.Resolved.Previous; before != "" {
+		o.log.Warn("the ENT now sends another PRONOTE identifier for this person: see `caddy pronote-cas export`",
+			append(o.who("before", before, "now", d.Resolved.PronoteID), person)...)
+	}
+	if c := d.Resolved.Conflict; c != nil {
+		o.log.Warn("two people at the ENT have one PRONOTE identifier: see `caddy pronote-cas export`",
+			append(o.who("user", c.User, "held_by_user", c.HeldBy, "pronote_id", c.PronoteID), person, zap.String("held_by", o.person(c.HeldBy)))...)
+	}
 }
 
 // unheard notes that PRONOTE could not be told of a logout.
-func (o observer) unheard(err error) {
+func (o *observer) unheard(err error) {
 	o.log.Warn("PRONOTE was not told of a logout", zap.Error(err))
 }
 
@@ -89,7 +202,7 @@ func weigh(d *casauth.Decision) (zapcore.Level, string) {
 	case casauth.CASUnavailable, casauth.CASUnreadable, casauth.StorageUnavailable:
 		return zapcore.ErrorLevel, "refused"
 	case casauth.SessionRequired, casauth.NotFound, casauth.MethodNotAllowed, casauth.ForeignLogout, casauth.EarlyData,
-		casauth.AmbiguousTarget, casauth.AdministrationHidden:
+		casauth.AmbiguousTarget, casauth.AdministrationHidden, casauth.IdentifierRequired, casauth.WrongProfile:
 		if !d.Person { // pages call again and again; a person reads the code once
 			return zapcore.DebugLevel, "refused"
 		}
@@ -103,14 +216,13 @@ const codeAlphabet = "23456789ABCDEFGHJKMNPQRSTUVWXYZ"
 
 // newCode returns a code such as K7QX-3MB, which names one refusal.
 func newCode() string {
-	var random [7]byte
-	_, _ = rand.Read(random[:]) // crypto/rand never fails (Go 1.24)
-	var code strings.Builder
-	for i, b := range random {
-		if i == 4 {
-			code.WriteByte('-')
-		}
-		code.WriteByte(codeAlphabet[int(b)%len(codeAlphabet)])
+	var letters [codeLength]byte
+	_, _ = rand.Read(letters[:]) // crypto/rand never fails (Go 1.24)
+	for i, b := range letters {
+		letters[i] = codeAlphabet[int(b)%len(codeAlphabet)]
 	}
-	return code.String()
+	return hyphenated(string(letters[:]))
 }
+
+// hyphenated writes a code as it is read out.
+func hyphenated(letters string) string { return letters[:4] + "-" + letters[4:] }

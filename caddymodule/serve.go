@@ -100,6 +100,7 @@ func (h *Handler) pass(w http.ResponseWriter, r *http.Request, next caddyhttp.Ha
 	if d.Discovery {
 		next = discovery{h.casURL, next}
 	}
+	h.log.passed(d.Session != nil)
 	if d.Session != nil {
 		return h.live(w, r, next, d)
 	}

@@ -119,10 +119,10 @@ func (g *Gate) grant(ctx context.Context, v *Visit, login relay.Login, session *
 		if !errors.Is(err, ErrStorage) {
 			reason = UnknownPerson // a name that cannot be told to PRONOTE
 		}
-		return Decision{Action: Refuse, Person: true, Cookies: d.Cookies, Err: &Error{Reason: reason, Cause: err}}
+		return Decision{Action: Refuse, Person: true, Cookies: d.Cookies, Err: &Error{Reason: reason, Cause: err}, Trip: d.Trip, User: session.User}
 	}
 	g.sweepRelay(ctx)
-	d.Action, d.Session = Redirect, session
+	d.Action, d.Session, d.Granted = Redirect, session, true
 	d.Location, _ = g.Relay.Services.Destination(login, ticket) // allowed, or delegate had refused it
 	return d
 }
@@ -148,7 +148,7 @@ func (g *Gate) validateFor(ctx context.Context, v *Visit, endpoint string) Decis
 		Endpoint: endpoint, Method: v.Request.Method, Query: v.query,
 		ContentType: header(v.Request, "Content-Type"), Body: body,
 	})
-	d := Decision{Action: Reply, Event: TicketValidated, Status: r.Status, ContentType: r.ContentType, Body: string(r.Body)}
+	d := Decision{Action: Reply, Event: TicketValidated, Status: r.Status, ContentType: r.ContentType, Body: string(r.Body), User: r.User}
 	if r.Refusal != nil {
 		d.Err = &Error{Reason: TicketRefused, Cause: r.Refusal}
 	}

@@ -35,6 +35,9 @@ type guard struct {
 	start time.Time
 	retry atomic.Int64 // since start: when the store may be asked again; 0: it answers
 	turns chan struct{}
+
+	failures atomic.Uint64
+	down     atomic.Int64 // since start: the first failure since the last answer; 0: it answers
 }
 
 func (g *guard) Load(ctx context.Context, key string) (value []byte, err error) {
@@ -124,6 +127,7 @@ func do[T any](g *guard, ctx context.Context, ask func(context.Context) (T, erro
 	case a := <-answers:
 		if a.err == nil || errors.Is(a.err, fs.ErrNotExist) {
 			g.retry.Store(0)
+			g.down.Store(0)
 			return a.value, a.err
 		}
 		g.fail()
@@ -134,7 +138,20 @@ func do[T any](g *guard, ctx context.Context, ask func(context.Context) (T, erro
 	}
 }
 
-func (g *guard) fail() { g.retry.Store(int64(time.Since(g.start) + storageRetry)) }
+func (g *guard) fail() {
+	now := time.Since(g.start)
+	g.failures.Add(1)
+	g.down.CompareAndSwap(0, max(int64(now), 1))
+	g.retry.Store(int64(now + storageRetry))
+}
+
+// stale returns since when the store has not answered; 0 while it does.
+func (g *guard) stale() time.Duration {
+	if down := g.down.Load(); down != 0 {
+		return time.Since(g.start) - time.Duration(down)
+	}
+	return 0
+}
 
 // reachable reports whether an operation would be tried.
 func (g *guard) reachable() bool {

@@ -133,6 +133,9 @@ func (s *Sessions) watch() {
 		if closing && len(s.cache.all(func(session *Session) bool { return !session.idle() })) == 0 {
 			return
 		}
+		if s.store.stale() > 0 {
+			_, _ = s.store.Load(ctx, s.keys.path) // or at night nobody would find out that it is back
+		}
 		s.pending.retry(func(where string) error { return s.store.Delete(ctx, where) })
 		if n%(4*600) == 4*60 { // not at the start: a start that is only a check must write nothing
 			now := time.Now()

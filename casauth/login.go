@@ -91,7 +91,7 @@ func (g *Gate) finishLogin(ctx context.Context, v *Visit) (Decision, bool) {
 	}
 	if login.err != nil {
 		d := g.failLogin(v, secret, under, login.err)
-		d.Validated, d.Resolved = login.took, login.resolved
+		d.Validated, d.Resolved, d.User = login.took, login.resolved, login.user
 		return d, true
 	}
 	if !v.tossed {
@@ -183,6 +183,7 @@ type login struct {
 	session  *Session
 	took     time.Duration // by the CAS server
 	resolved *directory.Result
+	user     string // as the CAS server names whoever it is; "" where it did not
 	err      *Error
 }
 
@@ -199,7 +200,8 @@ func (g *Gate) validate(ctx context.Context, v *Visit, back, ticket string) (l l
 		return l
 	}
 	who, how, failed := g.identify(ctx, answer)
-	if l.resolved = how; failed != nil {
+	l.user, l.resolved = who.User, how
+	if failed != nil {
 		l.err = failed
 		return l
 	}

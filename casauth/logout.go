@@ -119,9 +119,13 @@ func (g *Gate) singleLogout(ctx context.Context, v *Visit) (Decision, bool) {
 		d.ContentType, d.Body = "application/javascript; charset=utf-8", callback+"(true);"
 	}
 	for _, ticket := range tickets {
+		user := g.sessions.userFrom(ticket) // before it is forgotten
 		ended, err := g.sessions.EndTicket(ctx, ticket)
 		if err != nil {
 			return refuse(v, StorageUnavailable, err), true
+		}
+		if ended != "" {
+			d.Ended, d.User = true, user
 		}
 		d.Farewells = append(d.Farewells, g.farewells(ctx, ended)...)
 	}

@@ -102,6 +102,9 @@ type Decision struct {
 	Trip      string            // names one browser's way through a login, from setting out to its end; "": none
 	Validated time.Duration     // how long the CAS server took over the ticket; 0: it was not asked
 	Resolved  *directory.Result // how the directory found out who it is; nil: it was not asked
+	User      string            // the CAS identifier of whom it is about, where there is no Session and it is known
+	Granted   bool              // Redirect: to PRONOTE, with a ticket of ours
+	Ended     bool              // SingleLogout: there was such a session
 }
 
 func refuse(v *Visit, reason Reason, cause error) Decision {

@@ -106,6 +106,7 @@ type Response struct {
 
 	Refusal   *Refusal // for the log; nil where the ticket was good
 	Forwarded bool     // the ENT was asked
+	User      string   // the CAS identifier of whom a ticket of ours stood for; else ""
 }
 
 // Answer validates a ticket: one that we issued here, any other at the ENT where
@@ -149,6 +150,7 @@ func (s *Server) refused(q question, refusal *Refusal) Response {
 
 func (s *Server) granted(q question, g Grant) Response {
 	r := reply(q, "")
+	r.User = g.User
 	switch {
 	case q.endpoint == Validate:
 		r.Body = []byte("yes\n" + g.User + "\n")
