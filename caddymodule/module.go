@@ -225,7 +225,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	h.settled = set
 	h.identity, h.cookies, h.rewriter = set.identity, set.cookies, set.rewriter()
 	h.sessions = h.pooledSessions(ctx, set)
-	h.people = h.pooledDirectory(set)
+	h.people = h.pooledDirectory(ctx, set)
 	set.gate.People = h.people
 	if set.relay != nil {
 		if set.gate.Relay, err = set.relay.open(h.sessions, h.client, set.gate.CAS.Timeout); err != nil {

@@ -170,6 +170,17 @@ func TestADirectorysFilesAreForCaddyAlone(t *testing.T) {
 	}
 }
 
+// Sessions in memory are gone with the process; who is who is not.
+func TestTheDirectoryOutlivesSessionsInMemory(t *testing.T) {
+	s := start(t, "directory {\nmatch identity on\n}", "session {\nstore memory\n}")
+	s.imports(exported)
+	s.kill()
+	s.run()
+	if got := s.browser().login("/eleve.html", unresolved); !strings.Contains(got.body, unresolvedID) {
+		t.Errorf("%s %s", got.Status, got.body)
+	}
+}
+
 // The wrong Espace is a page of ours that shows the way to one's own.
 func TestTheWrongEspaceShowsTheWayToOnesOwn(t *testing.T) {
 	s := start(t, "espace eleves require categories National_1", "espace professeurs require categories National_3")

@@ -98,13 +98,16 @@ func (p pooledDirectory) prune(retention time.Duration) {
 }
 
 // pooledDirectory returns the site's directory, with the rows that it has read.
-func (h *Handler) pooledDirectory(set *settings) *directory.Directory {
+func (h *Handler) pooledDirectory(ctx caddy.Context, set *settings) *directory.Directory {
 	plan := set.people
-	key := fmt.Sprintf("directory %s %p %+v", set.session.Site, h.sessions, plan)
+	key := fmt.Sprintf("directory %s %p %s %+v", set.session.Site, h.sessions, identify(ctx.Storage()), plan)
 	shared := h.shared(key, func() caddy.Destructor {
 		var elsewhere casauth.Store
-		if plan.folder != "" {
+		switch {
+		case plan.folder != "":
 			elsewhere = &storage{Storage: &certmagic.FileStorage{Path: plan.folder}}
+		case set.memory: // sessions may be lost, who is who must not be
+			elsewhere = &storage{Storage: ctx.Storage()}
 		}
 		d := pooledDirectory{h.sessions.Directory(elsewhere, plan.config), make(chan struct{})}
 		go d.prune(plan.retention)

@@ -103,7 +103,10 @@ func (g *Gate) ask(ctx context.Context, v *Visit) Decision {
 	form.ProofKnown = g.People.ProofSent(claim)
 	d := Decision{Action: Show, Page: AskPage, Session: v.session, Asking: form}
 	switch {
-	case reads(v.Request):
+	case reads(v.Request): // the school may have put things right meanwhile
+		if result, err := g.People.Resolve(ctx, claim); err == nil && result.PronoteID != "" {
+			return g.identified(ctx, v, form, &result)
+		}
 		return d
 	case v.Request.Method != http.MethodPost:
 		return refuse(v, MethodNotAllowed, nil)
@@ -119,11 +122,17 @@ func (g *Gate) ask(ctx context.Context, v *Visit) Decision {
 	if err != nil {
 		return refuse(v, StorageUnavailable, err)
 	}
+	return g.identified(ctx, v, form, &result)
+}
+
+// identified ends the session that opened nothing; the next login carries what the
+// directory now knows.
+func (g *Gate) identified(ctx context.Context, v *Visit, form *Asking, how *directory.Result) Decision {
+	d := Decision{Action: Redirect, Event: Identified, Session: v.session, Resolved: how, Location: g.Public.Service(form.To),
+		Cookies: []http.Cookie{{Name: g.CookieName, MaxAge: -1}}}
 	if err := g.sessions.End(ctx, v.session); err != nil {
 		d.Err = &Error{Reason: StorageUnavailable, Cause: err} // ended here; the store is told when it is back
 	}
-	d.Action, d.Event, d.Location = Redirect, Identified, g.Public.Service(form.To)
-	d.Cookies = []http.Cookie{{Name: g.CookieName, MaxAge: -1}}
 	return d
 }
 

@@ -157,6 +157,20 @@ func TestTheFormBindsWithProofAlone(t *testing.T) {
 	}
 }
 
+// Who was asked, and whom the school has since imported with the CAS identifier,
+// need not type anything.
+func TestAnImportFreesWhoIsBeingAsked(t *testing.T) {
+	g := newGated(t, asks)
+	g.login("/eleve.html", nameless)
+	g.imports("Identifiant PRONOTE;Identifiant CAS;Nom\n" + namelessID + ";" + nameless + ";Martin\n")
+	if d := g.visit(http.MethodGet, AskPath("/eleve.html")); d.Event != Identified || d.Location != public+"/eleve.html" {
+		t.Fatalf("the form: %+v", d)
+	}
+	if d := g.login("/eleve.html", nameless); d.Session.PronoteID != namelessID {
+		t.Errorf("afterwards: %+v", d.Session.Identity)
+	}
+}
+
 // The form's way back is on this site, whatever its address says.
 func TestTheFormIsNoOpenRedirect(t *testing.T) {
 	g := newGated(t, asks)
