@@ -22,7 +22,8 @@ type adminAPI struct{}
 // adminRoutes is the whole of it. Each works on one site, which ?site= names by its
 // public_url where Caddy serves several.
 var adminRoutes = map[string]func(http.ResponseWriter, *http.Request, *site) error{
-	"GET trace": serveTrace,
+	"GET trace":  serveTrace,
+	"POST trace": serveTrace,
 }
 
 // CaddyModule returns the module's name in Caddy's registry.

@@ -2,10 +2,12 @@ package caddymodule
 
 import (
 	"context"
+	"errors"
 	"io"
 	"maps"
 	"net"
 	"net/http"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -123,6 +125,30 @@ func TestMetricsOfSeveralDirectives(t *testing.T) {
 		`pronote_cas_logins_total{result="ok",site="pronote.example.fr"}`:                      1,
 		`pronote_cas_sessions{site="pronote.example.fr"}`:                                      1,
 	})
+}
+
+// A storage that answers no more, and then does again.
+func TestMetricsOfAStorageThatIsGone(t *testing.T) {
+	s := start(t)
+	b := s.browser()
+	b.login("/eleve.html", pupil)
+	away := s.storage + ".away"
+	if err := errors.Join(os.Rename(s.storage, away), os.WriteFile(s.storage, nil, 0o600)); err != nil { // a file is no folder
+		t.Fatal(err)
+	}
+	const stale, failed = `pronote_cas_storage_stale_seconds{site="pronote.example.fr"}`, `pronote_cas_storage_errors_total{site="pronote.example.fr"}`
+	eventually(t, "the storage is said to be gone", func() bool {
+		b.get("/eleve.html")
+		now := s.scrape()
+		return now[stale] > 0 && now[failed] > 0
+	})
+	if err := errors.Join(os.Remove(s.storage), os.Rename(away, s.storage)); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "it is back, and nobody asked", func() bool { return s.scrape()[stale] == 0 })
+	if s.scrape()[failed] == 0 {
+		t.Error("its failures are forgotten")
+	}
 }
 
 // The relay's tickets, from the one that a browser gets in the midst of its login to

@@ -130,11 +130,13 @@ type told struct {
 	Entries []note    `json:"entries"`
 }
 
-// serveTrace answers GET trace?code=, ?trip= or ?user=. The user is named by the CAS
-// identifier, which is remembered nowhere: it is turned into the pseudonym here.
+// serveTrace answers GET trace?code= and ?trip=, and POST trace with a form that holds
+// user: Caddy logs addresses, and a CAS identifier is not to stand there. It is turned
+// into the pseudonym here, and remembered nowhere.
 func serveTrace(w http.ResponseWriter, r *http.Request, s *site) error {
+	r.Body = http.MaxBytesReader(w, r.Body, 8<<10)
 	asked := r.URL.Query()
-	code, trip, user := asked.Get("code"), asked.Get("trip"), asked.Get("user")
+	code, trip, user := asked.Get("code"), asked.Get("trip"), r.PostFormValue("user")
 	var seek func(*note) bool
 	switch {
 	case code != "" && trip == "" && user == "":
@@ -150,9 +152,7 @@ func serveTrace(w http.ResponseWriter, r *http.Request, s *site) error {
 		person := s.sessions.Person(user)
 		seek = func(n *note) bool { return person != "" && n.Person == person }
 	default:
-		return &adminError{http.StatusBadRequest, both{
-			"say what to look for, just one of these: the code on a page, the trip in a line of the log (trip), or a CAS identifier (user)",
-			"indiquez ce qu’il faut chercher, une seule de ces trois choses : le code d’une page, le trajet d’une ligne du journal (trip) ou un identifiant CAS (user)"}}
+		return &adminError{http.StatusBadRequest, oneThing}
 	}
 	notes, since := s.log.trace.all()
 	found := timeline(notes, seek)
@@ -160,6 +160,12 @@ func serveTrace(w http.ResponseWriter, r *http.Request, s *site) error {
 		return unknown(code, since)
 	}
 	return answerJSON(w, told{since, found})
+}
+
+// oneThing is what to say to whoever looks for nothing, or for several things at once.
+var oneThing = both{
+	"say what to look for, just one of these: the code on a page, the trip in a line of the log (trip), or a CAS identifier (user; by POST in the API)",
+	"indiquez ce qu’il faut chercher, une seule de ces trois choses : le code d’une page, le trajet d’une ligne du journal (trip) ou un identifiant CAS (user ; par POST dans l’API)",
 }
 
 // codeLength is without the hyphen.

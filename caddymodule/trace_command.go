@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -31,13 +32,7 @@ met with in the hours around.
 Nobody is named: a person is a pseudonym, the same one as in the log.`,
 		Args: cobra.MaximumNArgs(4), // a code with blanks in it
 		RunE: func(cmd *cobra.Command, words []string) error {
-			query := make(url.Values)
-			for name, value := range map[string]string{"code": strings.Join(words, ""), "user": user, "trip": trip} {
-				if value != "" {
-					query.Set(name, value)
-				}
-			}
-			res, err := o.ask(http.MethodGet, "trace", query, nil)
+			res, err := o.trace(strings.Join(words, ""), trip, user)
 			if err != nil {
 				return err
 			}
@@ -58,6 +53,17 @@ Nobody is named: a person is a pseudonym, the same one as in the log.`,
 	cmd.Flags().StringVar(&user, "user", "", "the CAS identifier of the person")
 	cmd.Flags().StringVar(&trip, "trip", "", "a trip, as the log names it")
 	return cmd
+}
+
+// trace asks for whichever of the three is given.
+func (o *operator) trace(code, trip, user string) (*http.Response, error) {
+	switch {
+	case user != "" && code+trip != "":
+		return nil, errors.New(oneThing.in(spoken()))
+	case user != "":
+		return o.post("trace", url.Values{"user": {user}})
+	}
+	return o.ask(http.MethodGet, "trace", url.Values{"code": {code}, "trip": {trip}}, nil)
 }
 
 // tell puts notes into words, one after the other, under each day's date.

@@ -64,11 +64,15 @@ func TestTraceSolvesAPhoneCall(t *testing.T) {
 			}
 		}
 	}
+	if strings.Contains(s.log.String(), "hugo.lefevre&") || strings.Contains(s.log.String(), "user=hugo") {
+		t.Errorf("Caddy's own log names the person:\n%s", s.log)
+	}
 	for args, want := range map[string]string{
-		"22222222":      "ce n’est pas un code",
-		"2222-223":      "mal noté",
-		"--user=nobody": "n’en sait rien",
-		"":              "indiquez ce qu’il faut chercher",
+		"22222222":               "ce n’est pas un code",
+		"2222-223":               "mal noté",
+		"--user=nobody":          "n’en sait rien",
+		"--user=nobody K7QX-3MB": "une seule de ces trois choses",
+		"":                       "indiquez ce qu’il faut chercher",
 	} {
 		if out, ok := s.command("fr", append([]string{"trace"}, strings.Fields(args)...)...); ok || !strings.Contains(out, want) {
 			t.Errorf("trace %s: %t\n%s", args, ok, out)
