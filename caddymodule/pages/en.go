@@ -189,6 +189,7 @@ var english = tongue{
 		AnyEspace:      "this area",
 		OwnEspace:      "my own area",
 		SomeMinutes:    "a few minutes",
+		SomeSeconds:    "a few seconds",
 	},
 	date: func(t time.Time) string { return t.Format("2 January 2006 at 15:04:05 MST") },
 	wait: func(minutes int) string {

@@ -192,6 +192,7 @@ var french = tongue{
 		AnyEspace:      "cet Espace",
 		OwnEspace:      "mon Espace",
 		SomeMinutes:    "quelques minutes",
+		SomeSeconds:    "quelques secondes",
 	},
 	date: func(t time.Time) string {
 		months := [...]string{"janvier", "février", "mars", "avril", "mai", "juin", "juillet",

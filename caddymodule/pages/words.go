@@ -27,12 +27,12 @@ type why struct {
 
 // labels are the words that do not depend on the page.
 type labels struct {
-	Banner, Code, Admin, Logout                      string
-	ErrorTitle, TriesOne, TriesMany                  string
-	AllRequired, OneRequired                         string
-	Identifier, IdentifierHint                       string
-	LastName, LastNameHint, BirthDate, BirthDateHint string
-	Submit, AnyEspace, OwnEspace, SomeMinutes        string
+	Banner, Code, Admin, Logout                            string
+	ErrorTitle, TriesOne, TriesMany                        string
+	AllRequired, OneRequired                               string
+	Identifier, IdentifierHint                             string
+	LastName, LastNameHint, BirthDate, BirthDateHint       string
+	Submit, AnyEspace, OwnEspace, SomeMinutes, SomeSeconds string
 }
 
 // tongue is one language. Everything in one exists in the other; a test holds that.
@@ -92,8 +92,11 @@ func (t *tongue) filler(p Page) func(string) string {
 		own = t.labels.OwnEspace
 	}
 	wait := t.labels.SomeMinutes
-	if p.RetryAfter > 0 {
+	switch {
+	case p.RetryAfter > 15*time.Second:
 		wait = t.wait(int((p.RetryAfter + time.Minute - 1) / time.Minute))
+	case p.RetryAfter > 0:
+		wait = t.labels.SomeSeconds
 	}
 	values := strings.NewReplacer("{Espace}", capital(espace), "{espace}", espace, "{own}", own, "{wait}", wait)
 	return func(s string) string { return values.Replace(t.typeset(s)) }
