@@ -26,9 +26,20 @@ Tools for the people who run PRONOTE.net behind pronote_cas.
 
 demo      a whole school on this machine: ENT, proxy and PRONOTE.net stand-ins
 ents      the built-in list of French ENTs
-explain   what the plugin makes of a CAS answer that was saved to a file`,
+explain   what the plugin makes of a CAS answer that was saved to a file
+
+These ask a Caddy that runs:
+
+sessions  who is logged in
+revoke    ends sessions: a person's, a profile's, one, or all
+import    tells the directory who is who, from a file that PRONOTE exported
+export    who logged in without an identifier, conflicts, who never connected
+directory who is in the directory
+forget    erases a person`,
 		CobraFunc: func(cmd *cobra.Command) {
 			cmd.AddCommand(demoCommand(), entsCommand(), explainCommand())
+			cmd.AddCommand(sessionsCommand(), revokeCommand())
+			cmd.AddCommand(importCommand(), exportCommand(), directoryCommand(), forgetCommand())
 			cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
 		},
 	})

@@ -57,6 +57,17 @@ func (o *operator) flags(cmd *cobra.Command) {
 // ask sends one request to the part of the admin API below adminPrefix. A refusal is
 // an error in the operator's language; the caller closes the body of any other answer.
 func (o *operator) ask(method, name string, query url.Values, body io.Reader) (*http.Response, error) {
+	return o.send(method, name, query, http.Header{"Accept": {"application/json"}}, body)
+}
+
+// post asks with a form: whatever is about people, because Caddy logs addresses.
+func (o *operator) post(name string, form url.Values) (*http.Response, error) {
+	header := http.Header{"Accept": {"application/json"}, "Content-Type": {"application/x-www-form-urlencoded"}}
+	return o.send(http.MethodPost, name, nil, header, strings.NewReader(form.Encode()))
+}
+
+// send is ask with header.
+func (o *operator) send(method, name string, query url.Values, header http.Header, body io.Reader) (*http.Response, error) {
 	address, err := caddycmd.DetermineAdminAPIAddress(o.address, nil, o.config, o.adapter)
 	if err != nil {
 		return nil, err
@@ -68,7 +79,7 @@ func (o *operator) ask(method, name string, query url.Values, body io.Reader) (*
 		query.Set("site", o.site)
 	}
 	// Caddy's own client turns a refusal into text; ours is in two languages.
-	res, err := caddycmd.AdminAPIRequest(address, method, adminPrefix+name+"?"+query.Encode(), http.Header{"Accept": {"application/json"}}, body)
+	res, err := caddycmd.AdminAPIRequest(address, method, adminPrefix+name+"?"+query.Encode(), header, body)
 	if err == nil {
 		return res, nil
 	}
