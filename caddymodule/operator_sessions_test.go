@@ -1,13 +1,9 @@
 package caddymodule
 
 import (
-	"bytes"
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -20,82 +16,6 @@ import (
 
 	"github.com/pronote-cas/caddy-pronote-cas/casauth"
 )
-
-// output is what a command wrote, and how it ended.
-type output struct {
-	out, err string
-	code     int
-}
-
-// operate runs one of the operator's commands in English, as a process of its own, on s.
-func (s *rig) operate(args ...string) output {
-	s.t.Helper()
-	return s.operateIn("C", nil, args...)
-}
-
-// operateIn is operate in another language, and with something to read.
-func (s *rig) operateIn(language string, input io.Reader, args ...string) output {
-	s.t.Helper()
-	cmd := caddyCommand(slices.Concat([]string{"pronote-cas", args[0], "--address", "unix/" + s.dir + "/admin"}, args[1:])...)
-	cmd.Env = append(cmd.Env, "LC_ALL="+language)
-	cmd.Stdin = input
-	var out, failed bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &failed
-	_ = cmd.Run() // the exit code tells
-	return output{out.String(), failed.String(), cmd.ProcessState.ExitCode()}
-}
-
-// told runs a command that has to go well and reads its JSON into value.
-func (s *rig) told(value any, args ...string) {
-	s.t.Helper()
-	got := s.operate(slices.Insert(slices.Clone(args), 1, "--json")...)
-	if err := json.Unmarshal([]byte(got.out), value); err != nil || got.code != 0 {
-		s.t.Fatalf("%s: exit code %d, %v\n%s\n%s", args, got.code, err, got.out, got.err)
-	}
-}
-
-func (s *rig) sessionsNow() (all []casauth.Entry) {
-	s.t.Helper()
-	s.told(&all, "sessions")
-	return all
-}
-
-func users(all []casauth.Entry) (names []string) {
-	for _, e := range all {
-		names = append(names, e.User)
-	}
-	slices.Sort(names)
-	return names
-}
-
-func (s *rig) adminClient() *http.Client {
-	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return new(net.Dialer).DialContext(ctx, "unix", s.dir+"/admin")
-	}
-	return &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{DisableKeepAlives: true, DialContext: dial}}
-}
-
-// askAdmin sends a request to the admin endpoint, as a program or a page would.
-func (s *rig) askAdmin(method, target, body string, headers ...string) answer {
-	s.t.Helper()
-	r, err := http.NewRequest(method, "http://127.0.0.1/pronote_cas/"+target, strings.NewReader(body))
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	for pair := range slices.Chunk(headers, 2) {
-		r.Header.Set(pair[0], pair[1])
-	}
-	res, err := s.adminClient().Do(r)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	defer res.Body.Close()
-	read, err := io.ReadAll(res.Body)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	return answer{res, string(read)}
-}
 
 // behindProxy is a Caddy that learns from a proxy in front where people are.
 func behindProxy(s *rig) string {
@@ -113,8 +33,8 @@ func TestSessionsSaysWhoIsLoggedIn(t *testing.T) {
 	other := s.browser()
 	other.login("/", parent)
 
-	all := s.sessionsNow()
-	if len(all) != 2 {
+	var all []casauth.Entry
+	if s.told(&all, "sessions"); len(all) != 2 {
 		t.Fatalf("%+v", all)
 	}
 	e := all[0]
@@ -223,17 +143,6 @@ func TestRevokeEndsWhatIsMeantAndNothingElse(t *testing.T) {
 	}
 }
 
-// adminLog is what Caddy notes of the requests to its admin endpoint.
-func adminLog(s *rig) string {
-	var lines []string
-	for line := range strings.Lines(s.log.String()) {
-		if strings.Contains(line, `"logger":"admin.api"`) {
-			lines = append(lines, line)
-		}
-	}
-	return strings.Join(lines, "")
-}
-
 func TestRevokeRefusesWhatIsNotMeant(t *testing.T) {
 	s := start(t)
 	in := s.browser()
@@ -340,9 +249,9 @@ func TestCommandsWithoutCaddy(t *testing.T) {
 		if got.code != 1 || !strings.Contains(got.err, "Caddy does not answer") || !strings.Contains(got.err, s.dir+"/admin") {
 			t.Errorf("%s: %+v", args, got)
 		}
-		if got = s.operateIn("fr_FR.UTF-8", nil, args...); got.code != 1 || !strings.Contains(got.err, "Caddy ne répond pas") {
-			t.Errorf("%s: %+v", args, got)
-		}
+	}
+	if got := s.operateIn("fr_FR.UTF-8", nil, "sessions"); got.code != 1 || !strings.Contains(got.err, "Caddy ne répond pas") {
+		t.Errorf("%+v", got)
 	}
 }
 
