@@ -27,9 +27,20 @@ Tools for the people who run PRONOTE.net behind pronote_cas.
 demo      a whole school on this machine: ENT, proxy and PRONOTE.net stand-ins
 ents      the built-in list of French ENTs
 explain   what the plugin makes of a CAS answer that was saved to a file
-trace     what happened to whoever is on the phone, by the code on their page`,
+
+These ask a Caddy that runs:
+
+trace     what happened to whoever is on the phone, by the code on their page
+sessions  who is logged in
+revoke    ends sessions: a person's, a profile's, one, or all
+import    tells the directory who is who, from a file that PRONOTE exported
+export    who logged in without an identifier, conflicts, who never connected
+directory who is in the directory
+forget    erases a person`,
 		CobraFunc: func(cmd *cobra.Command) {
-			cmd.AddCommand(demoCommand(), entsCommand(), explainCommand(), traceCommand())
+			cmd.AddCommand(demoCommand(), entsCommand(), explainCommand())
+			cmd.AddCommand(traceCommand(), sessionsCommand(), revokeCommand())
+			cmd.AddCommand(importCommand(), exportCommand(), directoryCommand(), forgetCommand())
 			cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
 		},
 	})

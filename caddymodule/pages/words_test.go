@@ -167,7 +167,8 @@ func TestLanguage(t *testing.T) {
 func TestWaitAndDate(t *testing.T) {
 	for wait, want := range map[time.Duration][2]string{
 		0:                 {"quelques minutes", "a few minutes"},
-		time.Second:       {"une minute", "one minute"},
+		time.Second:       {"quelques secondes", "a few seconds"},
+		16 * time.Second:  {"une minute", "one minute"},
 		61 * time.Second:  {"2 minutes", "2 minutes"},
 		59 * time.Minute:  {"59 minutes", "59 minutes"},
 		60 * time.Minute:  {"une heure", "one hour"},
