@@ -41,7 +41,7 @@ var english = tongue{
 			Lead:   "You are logged in to the ENT, the school’s online portal, but no PRONOTE identifier was found for your account.",
 			Next:   "Contact the school office, who can link your account to PRONOTE.",
 			Action: "Use another account",
-			Admin:  "The ENT sent no valid PRONOTE identifier for this account. Ask the ENT to send the attribute, or name in `identifier` the one that holds it.",
+			Admin:  "The ENT sent no valid PRONOTE identifier for this account, and the directory does not know it. Ask the ENT to send the attribute, or name in `identifier` the one that holds it. Failing that, import PRONOTE’s export with `caddy pronote-cas import` and choose `unresolved ask`; `caddy pronote-cas export` lists the accounts concerned.",
 			Detail: "Looked for in:",
 		},
 		ENTUnavailable: {
@@ -119,7 +119,7 @@ var english = tongue{
 			Lead:   "{Espace} is not open to your profile.",
 			Next:   "Use the one that is meant for you.",
 			Action: "Open {own}",
-			Admin:  "The profile that the ENT sent is none of those that `require` accepts for this Espace.",
+			Admin:  "The profile that the ENT sent is none of those that `require` accepts for this Espace. If it is the right one, add the value below there; if none is shown, the ENT does not send the attribute that `require` names.",
 			Detail: "Profile received:",
 		},
 		SessionOpen: {
@@ -145,6 +145,7 @@ var english = tongue{
 			Lead:   "What was entered could not be confirmed, and there are no tries left.",
 			Next:   "Try again in {wait}, with the letter in front of you. If it is still not accepted, contact the school office.",
 			Action: "Try again",
+			Admin:  "`caddy pronote-cas directory` shows the name and birth date that the directory has. To link this account in the person’s place, import its PRONOTE identifier and its CAS identifier with `caddy pronote-cas import`, in mode `partial`.",
 		},
 	},
 	causes: englishCauses,

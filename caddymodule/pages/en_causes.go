@@ -43,12 +43,12 @@ var englishCauses = map[Cause]why{
 	CauseConflict: {
 		Lead:  "This account’s PRONOTE identifier is already linked to another account of the ENT.",
 		Next:  "Contact the school office.",
-		Admin: "Nothing was changed.",
+		Admin: "Nothing was changed. `caddy pronote-cas export` says which account holds the identifier. If it is the wrong one, `caddy pronote-cas forget --user ID --keep-row` frees it: the other only has to log in again. If the ENT sends the same identifier for both, it has to correct that.",
 	},
 	CauseAmbiguous: {
 		Lead:  "Several people at the school have the same name and details, and nothing tells them apart.",
 		Next:  "Contact the school office.",
-		Admin: "The identity match never chooses between several people. Have the ENT send the identifier, or put each person’s CAS identifier in the file to import.",
+		Admin: "The identity match never chooses between several people. Have the ENT send the identifier, or import with `caddy pronote-cas import` a list that has each person’s CAS identifier.",
 	},
 	CauseUnknown: {
 		Lead: "The cause could not be found.",

@@ -44,7 +44,7 @@ var french = tongue{
 			Lead:   "Votre connexion à l’ENT a réussi, mais aucun identifiant PRONOTE n’a été trouvé pour votre compte.",
 			Next:   "Contactez le secrétariat de l’établissement, qui pourra relier votre compte à PRONOTE.",
 			Action: "Utiliser un autre compte",
-			Admin:  "L’ENT n’a pas envoyé d’identifiant PRONOTE valide pour ce compte. Demandez à l’ENT d’envoyer l’attribut, ou nommez dans `identifier` celui qui le contient.",
+			Admin:  "L’ENT n’a pas envoyé d’identifiant PRONOTE valide pour ce compte, et l’annuaire ne le connaît pas. Demandez à l’ENT d’envoyer l’attribut, ou nommez dans `identifier` celui qui le contient. Sinon, importez l’export de PRONOTE avec `caddy pronote-cas import` et choisissez `unresolved ask` ; `caddy pronote-cas export` donne la liste des comptes concernés.",
 			Detail: "Recherché dans :",
 		},
 		ENTUnavailable: {
@@ -122,7 +122,7 @@ var french = tongue{
 			Lead:   "{Espace} n’est pas destiné à votre profil.",
 			Next:   "Utilisez l’Espace prévu pour vous.",
 			Action: "Ouvrir {own}",
-			Admin:  "Le profil envoyé par l’ENT n’est pas de ceux que `require` admet pour cet Espace.",
+			Admin:  "Le profil envoyé par l’ENT n’est pas de ceux que `require` admet pour cet Espace. Si c’est bien le sien, ajoutez-y la valeur ci-dessous ; si aucune n’est affichée, l’ENT n’envoie pas l’attribut que nomme `require`.",
 			Detail: "Profil reçu :",
 		},
 		SessionOpen: {
@@ -148,6 +148,7 @@ var french = tongue{
 			Lead:   "Les informations saisies n’ont pas pu être vérifiées, et tous les essais permis ont été utilisés.",
 			Next:   "Recommencez dans {wait}, avec le courrier sous les yeux. Si les informations ne sont toujours pas acceptées, contactez le secrétariat de l’établissement.",
 			Action: "Recommencer",
+			Admin:  "`caddy pronote-cas directory` montre le nom et la date de naissance que connaît l’annuaire. Pour relier ce compte à la place de la personne, importez son identifiant PRONOTE et son identifiant CAS avec `caddy pronote-cas import`, en mode `partial`.",
 		},
 	},
 	causes: frenchCauses,

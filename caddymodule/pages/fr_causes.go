@@ -43,12 +43,12 @@ var frenchCauses = map[Cause]why{
 	CauseConflict: {
 		Lead:  "L’identifiant PRONOTE de ce compte est déjà relié à un autre compte de l’ENT.",
 		Next:  "Contactez le secrétariat de l’établissement.",
-		Admin: "Rien n’a été modifié.",
+		Admin: "Rien n’a été modifié. `caddy pronote-cas export` dit quel compte détient l’identifiant. Si ce n’est pas le bon, `caddy pronote-cas forget --user ID --keep-row` le libère : l’autre n’a plus qu’à se reconnecter. Si l’ENT envoie le même identifiant pour les deux, c’est à lui de le corriger.",
 	},
 	CauseAmbiguous: {
 		Lead:  "Plusieurs personnes de l’établissement ont la même identité, et rien ne permet de les distinguer.",
 		Next:  "Contactez le secrétariat de l’établissement.",
-		Admin: "Le rapprochement par identité ne choisit jamais entre plusieurs personnes. Faites envoyer l’identifiant par l’ENT, ou indiquez dans le fichier à importer l’identifiant CAS de chaque personne.",
+		Admin: "Le rapprochement par identité ne choisit jamais entre plusieurs personnes. Faites envoyer l’identifiant par l’ENT, ou importez avec `caddy pronote-cas import` une liste qui donne l’identifiant CAS de chaque personne.",
 	},
 	CauseUnknown: {
 		Lead: "La cause n’a pas pu être déterminée.",
