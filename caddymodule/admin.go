@@ -21,7 +21,10 @@ type adminAPI struct{}
 
 // adminRoutes is the whole of it. Each works on one site, which ?site= names by its
 // public_url where Caddy serves several.
-var adminRoutes = map[string]func(http.ResponseWriter, *http.Request, *site) error{}
+var adminRoutes = map[string]func(http.ResponseWriter, *http.Request, *site) error{
+	"POST check":       serveCheck,
+	"POST check/login": serveCheckLogin,
+}
 
 // CaddyModule returns the module's name in Caddy's registry.
 func (adminAPI) CaddyModule() caddy.ModuleInfo {

@@ -24,11 +24,12 @@ func init() {
 		Long: `
 Tools for the people who run PRONOTE.net behind pronote_cas.
 
+check     looks at the whole chain, from the public name to PRONOTE
 demo      a whole school on this machine: ENT, proxy and PRONOTE.net stand-ins
 ents      the built-in list of French ENTs
 explain   what the plugin makes of a CAS answer that was saved to a file`,
 		CobraFunc: func(cmd *cobra.Command) {
-			cmd.AddCommand(demoCommand(), entsCommand(), explainCommand())
+			cmd.AddCommand(checkCommand(), demoCommand(), entsCommand(), explainCommand())
 			cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
 		},
 	})
