@@ -57,6 +57,12 @@ func (f finding) last() finding {
 	return f
 }
 
+// onward says that only where all is well the same can be asked about more.
+func (f finding) onward() finding {
+	f.blocks = f.result == bad
+	return f
+}
+
 // step is one thing that is looked at.
 type step struct {
 	name  string
@@ -73,21 +79,22 @@ func stepKey(name, about string) string { return name + " " + about }
 // whole chain.
 type checker struct {
 	*site
-	speaks     language
-	before     bool // Caddy need not be running yet
-	storage    certmagic.Storage
-	transports map[string]http.RoundTripper // of each upstream, by how it is dialled
-	front      *http.Transport              // towards public_url, as a browser
-	lookup     func(ctx context.Context, host string) ([]netip.Addr, error)
-	accepted   map[string]bool // services that the login page took
-	clock      *clock          // of the CAS server; nil: not known
+	speaks       language
+	before       bool // Caddy need not be running yet
+	storage      certmagic.Storage
+	storageLimit time.Duration
+	transports   map[string]http.RoundTripper // of each upstream, by how it is dialled
+	front        *http.Transport              // towards public_url, as a browser
+	lookup       func(ctx context.Context, host string) ([]netip.Addr, error)
+	accepted     map[string]bool // services that the login page took
+	clock        *clock          // of the CAS server; nil: not known
 }
 
 // newChecker returns a checker of s as ctx has provisioned it.
 func newChecker(ctx caddy.Context, s *site, speaks language, before bool) *checker {
 	return &checker{
 		site: s, speaks: speaks, before: before,
-		storage:    ctx.Storage(),
+		storage: ctx.Storage(), storageLimit: storagePatience,
 		transports: transportsOf(ctx),
 		front:      towardsPublic(dialPublic, nil),
 		lookup: func(ctx context.Context, host string) ([]netip.Addr, error) {

@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"net/netip"
@@ -28,12 +29,16 @@ func (c *checker) casSteps() (all []step) {
 			step{name: "cas_certificate", about: host, after: stepKey("cas_name", host),
 				run: func(ctx context.Context) finding { return c.casCertificate(ctx, origin) }})
 	}
-	for _, service := range c.services() {
+	forms, tickets := stepKey("cas_certificate", login.Host()), stepKey("cas_certificate", validate.Host())
+	for i, service := range c.services() {
+		if i == 1 { // what is wrong with the first address need not be said of each
+			forms, tickets = stepKey("cas_login", c.service()), stepKey("cas_ticket", c.service())
+		}
 		all = append(all,
-			step{name: "cas_login", about: service, after: stepKey("cas_certificate", login.Host()),
-				run: func(ctx context.Context) finding { return c.casLogin(ctx, service) }},
-			step{name: "cas_ticket", about: service, after: stepKey("cas_certificate", validate.Host()),
-				run: func(ctx context.Context) finding { return c.casTicket(ctx, service) }})
+			step{name: "cas_login", about: service, after: forms,
+				run: func(ctx context.Context) finding { return c.casLogin(ctx, service).onward() }},
+			step{name: "cas_ticket", about: service, after: tickets,
+				run: func(ctx context.Context) finding { return c.casTicket(ctx, service).onward() }})
 	}
 	return append(all, step{name: "cas_clock", after: stepKey("cas_certificate", validate.Host()),
 		run: func(context.Context) finding { return c.casClock() }})
@@ -112,7 +117,7 @@ func (c *checker) casLogin(ctx context.Context, service string) finding {
 		}
 		next, err := url.Parse(to.Scheme + "://" + to.Host)
 		if err != nil || to.Scheme != "https" && to.Scheme != "http" || to.Host == "" {
-			return wrong("login_odd", "service", service, "status", p.code(), "title", "")
+			return wrong("login_odd", "service", service, "status", p.code(), "title", p.title())
 		}
 		if origin := originOf(next.String()); origin.Scheme() == "http" && !origin.Loopback() {
 			return wrong("login_plain", "service", service, "host", to.Host)
@@ -130,7 +135,7 @@ func (c *checker) casLogin(ctx context.Context, service string) finding {
 // languages, Edifice, django-cas-server, Keycloak, and the codes of CAS 3.0 §2.5.3.
 var unknownService = regexp.MustCompile(`invalid_service|unauthorized_service|not authorized to use|application not authorized|` +
 	`service \S{1,300} (is )?not allowed|unknown service|service (is )?not (registered|authorized|allowed|known)|client not found|` +
-	`(application|service|site)( \S{1,300})? (n'est pas |non )(autoris|d[ée]clar|enregistr|r[ée]f[ée]renc|reconnu)`)
+	`(application|service)( non|[^<>.,;:]{0,80} n'est pas) (autoris|d[ée]clar|enregistr|r[ée]f[ée]renc|reconnu)`)
 
 // loginPage judges the page at which a login ends up before anybody has typed.
 func (c *checker) loginPage(p webPage, service, host string) finding {
@@ -139,7 +144,7 @@ func (c *checker) loginPage(p webPage, service, host string) finding {
 	form := strings.Contains(text, "<form") || strings.Contains(text, `type="password"`)
 	switch {
 	case unknownService.MatchString(text), p.status == http.StatusForbidden:
-		return c.unknown("login", service, pairs...)
+		return c.unknown("login", service, append(pairs, "said", cmp.Or(unknownService.FindString(text), p.title()))...)
 	case p.status == http.StatusNotFound || p.status == http.StatusGone:
 		return wrong("login_missing", pairs...)
 	case p.status >= http.StatusInternalServerError:

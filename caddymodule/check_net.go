@@ -100,6 +100,9 @@ func (p webPage) title() string {
 		said = p.body
 	}
 	said = strings.TrimSpace(whitespace.ReplaceAllString(said, " "))
+	if said == "" {
+		return "–"
+	}
 	if short := []rune(said); len(short) > 80 {
 		said = string(short[:80]) + "…"
 	}

@@ -157,10 +157,12 @@ func (c *checker) storageSteps() []step {
 	}
 }
 
-// stores writes, reads and deletes a value. The sessions give a storage two seconds
-// for each.
+// storagePatience is how long the sessions wait for a storage before it counts as gone.
+const storagePatience = 2 * time.Second
+
+// stores writes, reads and deletes a value.
 func (c *checker) stores(ctx context.Context) finding {
-	const limit = 2 * time.Second
+	limit := c.storageLimit
 	where := fmt.Sprintf("%T", c.storage) // not its value, which may hold a password
 	if named, ok := c.storage.(fmt.Stringer); ok {
 		where = named.String()

@@ -62,7 +62,7 @@ func (u *upstreamCheck) ask(ctx context.Context, target string) (webPage, error)
 	}
 	r.URL.Host, r.Host = host, u.gate.Public.Host()
 	if through == nil {
-		through, r.URL.Scheme = u.front, "http"
+		through, r.URL.Scheme = &http.Transport{DisableKeepAlives: true}, "http"
 	}
 	ctx = context.WithValue(ctx, caddy.CtxKey("reverse_proxy.dial_info"), dialInfo)
 	ctx = context.WithValue(ctx, caddy.ReplacerCtxKey, caddy.NewReplacer())

@@ -28,11 +28,11 @@ func (c *checker) casTicket(ctx context.Context, service string) finding {
 		return wrong("ticket_accepted", "service", service)
 	}
 	f := c.refusal(err, overheard, service)
-	if f.result != bad || f.words == "ticket_service" || f.words == "service_below" || overheard.status == 0 {
-		return f
-	}
-	if instead, ok := c.speaksInstead(ctx, service); ok {
-		return wrong("ticket_other_protocol", "service", service, "instead", string(instead), "path", instead.Path())
+	switch f.words {
+	case "ticket_html", "ticket_unreadable", "ticket_redirect", "ticket_missing", "ticket_down":
+		if instead, ok := c.speaksInstead(ctx, service); ok {
+			return wrong("ticket_other_protocol", "service", service, "instead", string(instead), "path", instead.Path())
+		}
 	}
 	return f
 }
@@ -45,8 +45,8 @@ func (c *checker) refusal(err error, heard *overhear, service string) finding {
 	}
 	p := webPage{heard.status, heard.header, heard.body.String()}
 	pairs := []string{"service", service, "code", e.Code, "detail", e.Detail, "status", p.code(), "title", p.title()}
-	if heard.status != 0 && unknownService.MatchString(p.text()) {
-		return c.unknown("ticket", service, pairs...)
+	if said := unknownService.FindString(p.text()); said != "" {
+		return c.unknown("ticket", service, append(pairs, "said", strings.ToUpper(said))...)
 	}
 	switch e.Outcome {
 	case protocol.Failed:

@@ -51,7 +51,7 @@ var checkEnglish = map[string]words{
 	"login_form":          {what: "The ENT shows its login page for {service}"},
 	"login_leads_on":      {what: "The ENT's login leads, page by page, to {host}"},
 	"login_no_form":       {what: "The ENT's page for {service} has no form (\"{title}\")", cause: "a script may build it, or it first asks who one is", cure: "open it in a browser and look: caddy pronote-cas check --login"},
-	"login_service":       {what: "The ENT does not know the service {service} (status {status}, \"{title}\")", cause: "it is not declared, or under another address", cure: "write to the ENT"},
+	"login_service":       {what: "The ENT does not know the service {service} (status {status}, \"{said}\")", cause: "it is not declared, or under another address", cure: "write to the ENT"},
 	"login_missing":       {what: "There is no login page at {login_url} (status {status})", cure: "correct cas_url (often the /cas at its end is missing), or write login_url"},
 	"login_down":          {what: "The ENT's login page is out of order (status {status}, \"{title}\")", cause: "maintenance, or a service that the ENT cannot handle", cure: "wait; if it lasts, write to the ENT"},
 	"login_odd":           {what: "The ENT's login page answers in an unexpected way (status {status}, \"{title}\")", cure: "open {login_url} in a browser; check cas_url and login_param"},
@@ -64,7 +64,7 @@ var checkEnglish = map[string]words{
 	"ticket_refused":        {what: "Validation: the ENT answers {code} to a made-up ticket for {service}, as it should; it probably knows this service"},
 	"ticket_no":             {what: "Validation: the ENT refuses a made-up ticket for {service}, as it should, without saying whether it knows this service"},
 	"ticket_accepted":       {what: "Validation: the ENT accepts a made-up ticket", cause: "anybody could come in under any name", cure: "STOP this site; check that {validate_url} is the ENT, then write to them"},
-	"ticket_service":        {what: "Validation: the ENT does not know the service {service} ({code} {title})", cause: "it is not declared, or under another address", cure: "write to the ENT"},
+	"ticket_service":        {what: "Validation: the ENT does not know the service {service} ({said})", cause: "it is not declared, or under another address", cure: "write to the ENT"},
 	"ticket_other_protocol": {what: "Validation: the ENT does not speak {protocol}, but {instead}", cure: "write: protocol {instead}"},
 	"ticket_html":           {what: "Validation: a web page instead of a CAS answer (\"{title}\")", cause: "the address leads to a page of login, maintenance or a firewall, or the ENT has not this protocol", cure: "check cas_url, protocol and validate_url ({validate_url})"},
 	"ticket_unreadable":     {what: "Validation: the answer is not {protocol}", cause: "{detail}", cure: "choose another protocol (saml11, cas3, cas2) or correct validate_url"},
@@ -152,5 +152,4 @@ var checkEnglish = map[string]words{
 	"all_ok":  {what: "All is well."},
 	"some":    {what: "To be mended: {bad}. To keep an eye on: {doubtful}."},
 	"config":  {what: "To check a configuration before the first start: caddy pronote-cas check --config /etc/caddy/Caddyfile"},
-	"no_site": {what: "This configuration has no site with pronote_cas"},
 }

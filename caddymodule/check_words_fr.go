@@ -55,7 +55,7 @@ var checkFrench = map[string]words{
 	"login_form":          {what: "La page de connexion de l’ENT s’affiche pour {service}"},
 	"login_leads_on":      {what: "La connexion de l’ENT mène, de page en page, à {host}"},
 	"login_no_form":       {what: "La page de l’ENT pour {service} n’a pas de formulaire (« {title} »)", cause: "elle le construit peut-être par script, ou demande d’abord qui l’on est", cure: "ouvrez-la dans un navigateur et regardez : caddy pronote-cas check --login"},
-	"login_service":       {what: "L’ENT ne connaît pas le service {service} (état {status}, « {title} »)", cause: "il n’est pas déclaré, ou sous une autre adresse", cure: "écrivez à l’ENT", toENT: "{declare} Pour {service}, votre page de connexion répond « {title} »."},
+	"login_service":       {what: "L’ENT ne connaît pas le service {service} (état {status}, « {said} »)", cause: "il n’est pas déclaré, ou sous une autre adresse", cure: "écrivez à l’ENT", toENT: "{declare} Pour {service}, votre page de connexion répond « {said} »."},
 	"login_missing":       {what: "Il n’y a pas de page de connexion à {login_url} (état {status})", cure: "corrigez cas_url (souvent il y manque /cas à la fin), ou écrivez login_url"},
 	"login_down":          {what: "La page de connexion de l’ENT est en panne (état {status}, « {title} »)", cause: "une maintenance, ou un service que l’ENT ne sait pas traiter", cure: "attendez ; si cela dure, écrivez à l’ENT", toENT: "Bonjour, votre page de connexion répond par une erreur {status} pour notre service {service}."},
 	"login_odd":           {what: "La page de connexion de l’ENT répond de façon inattendue (état {status}, « {title} »)", cure: "ouvrez {login_url} dans un navigateur ; vérifiez cas_url et login_param"},
@@ -68,7 +68,7 @@ var checkFrench = map[string]words{
 	"ticket_refused":        {what: "Validation : l’ENT répond {code} à un ticket inventé pour {service}, comme il se doit ; il connaît sans doute ce service"},
 	"ticket_no":             {what: "Validation : l’ENT refuse un ticket inventé pour {service}, comme il se doit, sans dire s’il connaît ce service"},
 	"ticket_accepted":       {what: "Validation : l’ENT accepte un ticket inventé", cause: "n’importe qui entrerait sous n’importe quel nom", cure: "ARRÊTEZ ce site ; vérifiez que {validate_url} est bien l’ENT, puis écrivez-lui", toENT: "Bonjour, {validate_url} accepte un ticket inventé pour {service}. C’est une faille grave."},
-	"ticket_service":        {what: "Validation : l’ENT ne connaît pas le service {service} ({code} {title})", cause: "il n’est pas déclaré, ou sous une autre adresse", cure: "écrivez à l’ENT", toENT: "{declare} Votre validation refuse {service} (INVALID_SERVICE)."},
+	"ticket_service":        {what: "Validation : l’ENT ne connaît pas le service {service} ({said})", cause: "il n’est pas déclaré, ou sous une autre adresse", cure: "écrivez à l’ENT", toENT: "{declare} Votre validation refuse {service} ({said})."},
 	"ticket_other_protocol": {what: "Validation : l’ENT ne parle pas {protocol}, mais {instead}", cure: "écrivez : protocol {instead}"},
 	"ticket_html":           {what: "Validation : une page web au lieu d’une réponse CAS (« {title} »)", cause: "l’adresse mène à une page de connexion, de maintenance ou de pare-feu, ou l’ENT n’a pas ce protocole", cure: "vérifiez cas_url, protocol et validate_url ({validate_url})", toENT: "Bonjour, à quelle adresse notre serveur doit-il valider les tickets CAS, et dans quel protocole ? {validate_url} répond par une page web « {title} »."},
 	"ticket_unreadable":     {what: "Validation : la réponse n’est pas du {protocol}", cause: "{detail}", cure: "choisissez un autre protocol (saml11, cas3, cas2) ou corrigez validate_url"},
@@ -156,5 +156,4 @@ var checkFrench = map[string]words{
 	"all_ok":  {what: "Tout va bien."},
 	"some":    {what: "À corriger : {bad}. À surveiller : {doubtful}."},
 	"config":  {what: "Pour tester une configuration avant le premier lancement : caddy pronote-cas check --config /etc/caddy/Caddyfile"},
-	"no_site": {what: "Cette configuration n’a pas de site avec pronote_cas"},
 }
