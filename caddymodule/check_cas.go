@@ -101,7 +101,7 @@ func (c *checker) casLogin(ctx context.Context, service string) finding {
 		case err != nil && hop > 0:
 			return doubt("login_onward", "service", service, "host", host, "error", err.Error())
 		case err != nil:
-			return unanswered("cas", err, "host", host)
+			return unanswered("cas", err, "host", host, "proxy", c.proxied(originOf(at)))
 		case hop == 0:
 			c.noteDate(p.header, begun)
 		}

@@ -3,6 +3,7 @@ package caddymodule
 import (
 	"fmt"
 	"net/http"
+	"net/url"
 	"testing"
 	"time"
 
@@ -23,6 +24,10 @@ func TestCheckCASServer(t *testing.T) {
 			step: "cas_certificate", result: bad, reason: "cas_refused", says: map[language]string{en: "cas_url", "ENT": "refuse les connexions"}},
 		{name: "https at a port for http", site: func(h *Handler) { h.CASURL = "https" + h.CASURL[len("http"):] },
 			step: "cas_certificate", result: bad, reason: "cas_no_tls", says: map[language]string{en: "port", fr: "port"}},
+
+		{name: "by a proxy", edit: func(c *checker) { c.client.Proxy = deadProxy }, step: "cas_name", result: good, reason: "cas_proxy", says: map[language]string{en: "127.0.0.1:1 (HTTPS_PROXY)"}},
+		{name: "by a proxy that leads nowhere", casCert: new(certificateOf), edit: func(c *checker) { c.client.Proxy = deadProxy },
+			step: "cas_certificate", result: bad, reason: "cas_proxy_error", says: map[language]string{en: "NO_PROXY", fr: "127.0.0.1:1"}},
 
 		{name: "clock ahead, SAML", site: with("saml11"), shape: castest.Shape{Skew: 90 * time.Second},
 			step: "cas_clock", result: bad, reason: "clock_ahead", says: map[language]string{en: "timedatectl", "ENT": "en avance de 9"}},
@@ -75,6 +80,8 @@ func TestCheckCASServer(t *testing.T) {
 	}
 }
 
+func deadProxy(*http.Request) (*url.URL, error) { return url.Parse("http://127.0.0.1:1") }
+
 const samlRefusal = `<SOAP-ENV:Envelope xmlns:SOAP-ENV="http://schemas.xmlsoap.org/soap/envelope/"><SOAP-ENV:Body>%s</SOAP-ENV:Body></SOAP-ENV:Envelope>`
 
 func TestCheckMadeUpTicket(t *testing.T) {
@@ -90,6 +97,13 @@ func TestCheckMadeUpTicket(t *testing.T) {
 		{name: "service not declared, 403", site: cas3, cas: onValidation(answering(403, casRefusal("UNAUTHORIZED_SERVICE"))), result: bad, reason: "ticket_service", says: declare},
 		{name: "only the first address is declared", site: cas3, ent: castest.Options{AllowService: func(s string) bool { return s == home }},
 			about: home + "eleve.html", result: bad, reason: "service_below", says: map[language]string{fr: "service_url " + home}},
+		{name: "refused at the login already", site: cas3, cas: func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == "/cas/login" {
+				answering(403, "<title>Application non autorisée</title>")(w, r)
+				return
+			}
+			answering(200, casRefusal("INVALID_TICKET"))(w, r)
+		}, result: good, reason: "ticket_no"},
 		{name: "accepted", cas: onValidation(answering(200, "yes\nanybody\n")), site: with("cas1"), result: bad, reason: "ticket_accepted", says: map[language]string{en: "STOP", fr: "ARRÊTEZ", "ENT": "faille grave"}},
 		{name: "another protocol", cas: onValidation(func(w http.ResponseWriter, r *http.Request) {
 			if r.URL.Path != "/cas/serviceValidate" {

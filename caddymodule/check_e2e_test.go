@@ -15,6 +15,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/pronote-cas/caddy-pronote-cas/casauth/castest"
 )
 
 // local is a site that this machine can look at from outside as well.
@@ -268,5 +270,44 @@ func TestCheckLoginSetsOutForAServiceOfTheSite(t *testing.T) {
 		if w.Code != http.StatusNotFound || w.Header().Get("Location") != "" || w.Header().Get("Set-Cookie") != "" {
 			t.Errorf("%s: the gate takes the ticket out of the address bar: %d", at.Service, w.Code)
 		}
+	}
+}
+
+// A login by hand that leads nowhere says whose turn it is.
+func TestCheckLoginSaysWhyItLedNowhere(t *testing.T) {
+	ent := castest.New(castest.Options{Users: people()})
+	t.Cleanup(ent.Close)
+	s := scene{cas: ent.ServeHTTP}
+	for _, speaks := range []language{en, fr} {
+		c := configured{s.build(t, speaks)}
+		at, err := c.setOut()
+		if err != nil {
+			t.Fatal(err)
+		}
+		ticket := ent.Ticket(pupil, at.Service)
+		for _, test := range []struct {
+			ticket, reason string
+			says           map[language]string
+		}{
+			{ticket, "walk_login", map[language]string{en: pupil, fr: pupil}},
+			{ticket, "walk_refused", map[language]string{en: "paste the address at once", fr: "collez l’adresse tout de suite"}}, // it is spent
+			{ent.Ticket("hugo.lefevre", at.Service), "walk_nobody", map[language]string{en: "identifier", fr: "identifier"}},
+		} {
+			w, err := c.comeBack(t.Context(), ticketFor{at.Service, test.ticket})
+			if err != nil {
+				t.Fatal(err)
+			}
+			whole, err := json.Marshal(w)
+			if err != nil || w.Reason != test.reason || !strings.Contains(w.What+w.Cure, test.says[speaks]) || strings.Contains(string(whole), test.ticket) {
+				t.Errorf("want %s: %v %s", test.reason, err, whole)
+			}
+			if (w.Result == good) != (w.Headers["X-Pronote-Id"] == pupilID) {
+				t.Errorf("%s: the headers are %v", w.Reason, w.Headers)
+			}
+		}
+	}
+	two := configured{s.build(t, en), s.build(t, en)}
+	if _, err := two.setOut(); err == nil || !strings.Contains(err.Error(), "--site") {
+		t.Errorf("of two sites one has to be chosen: %v", err)
 	}
 }

@@ -104,17 +104,19 @@ func (c *checker) callers(ctx context.Context, dial string) finding {
 	if slices.ContainsFunc(addresses, netip.Addr.IsLoopback) { // PRONOTE on this machine comes from any of its addresses
 		own, _ := net.InterfaceAddrs()
 		for _, a := range own {
-			if prefix, err := netip.ParsePrefix(a.String()); err == nil {
+			if prefix, err := netip.ParsePrefix(a.String()); err == nil && !prefix.Addr().IsLinkLocalUnicast() {
 				addresses = append(addresses, prefix.Addr())
 			}
 		}
+		slices.SortFunc(addresses, netip.Addr.Compare)
+		addresses = slices.Compact(addresses)
 	}
 	for _, a := range addresses {
 		if slices.ContainsFunc(c.gate.Relay.AllowFrom, func(p netip.Prefix) bool { return p.Contains(a) }) {
 			return fine("callers", pairs...)
 		}
 	}
-	return wrong("callers_missing", append(pairs, "addresses", joined(addresses))...)
+	return wrong("callers_missing", append(pairs, "addresses", strings.ReplaceAll(joined(addresses), ",", ""))...)
 }
 
 // relayAddress asks the address that PRONOTE is told to validate at.

@@ -75,7 +75,7 @@ func (u *upstreamCheck) ask(ctx context.Context, target string) (webPage, error)
 
 var (
 	suspended   = regexp.MustCompile(`adresse ip est (provisoirement )?suspendue`)
-	unpublished = regexp.MustCompile(`http error 503|n'est pas disponible|momentan[ée]ment indisponible|n'est pas publi`)
+	unpublished = regexp.MustCompile(`http error 503|(site|serveur|service) n'est pas disponible|momentan[ée]ment indisponible|n'est pas publi`)
 	otherHost   = regexp.MustCompile(`invalid hostname`) // http.sys of Windows
 )
 

@@ -29,6 +29,10 @@ func (c *checker) casTicket(ctx context.Context, service string) finding {
 	}
 	f := c.refusal(err, overheard, service)
 	switch f.words {
+	case "ticket_refused":
+		if !c.accepted[service] { // and many servers look at the service last
+			f.words = "ticket_no"
+		}
 	case "ticket_html", "ticket_unreadable", "ticket_redirect", "ticket_missing", "ticket_down":
 		if instead, ok := c.speaksInstead(ctx, service); ok {
 			return wrong("ticket_other_protocol", "service", service, "instead", string(instead), "path", instead.Path())
@@ -41,7 +45,7 @@ func (c *checker) casTicket(ctx context.Context, service string) finding {
 func (c *checker) refusal(err error, heard *overhear, service string) finding {
 	var e *protocol.Error
 	if !errors.As(err, &e) {
-		return unanswered("cas", err, "host", originOf(c.gate.CAS.ValidateURL).Host(), "proxy", "")
+		return unanswered("cas", err, c.atENT()...)
 	}
 	p := webPage{heard.status, heard.header, heard.body.String()}
 	pairs := []string{"service", service, "code", e.Code, "detail", e.Detail, "status", p.code(), "title", p.title()}
@@ -79,10 +83,16 @@ func (c *checker) refusal(err error, heard *overhear, service string) finding {
 	if e.Err != nil {
 		err = e.Err
 	}
-	return unanswered("cas", err, "host", originOf(c.gate.CAS.ValidateURL).Host(), "proxy", "")
+	return unanswered("cas", err, c.atENT()...)
 }
 
-// refused judges a refusal in the protocol's own words.
+// atENT are the facts about where tickets are validated.
+func (c *checker) atENT() []string {
+	origin := originOf(c.gate.CAS.ValidateURL)
+	return []string{"host", origin.Host(), "proxy", c.proxied(origin)}
+}
+
+// inItsWords judges a refusal in the protocol's own words.
 func inItsWords(e *protocol.Error, pairs []string) finding {
 	switch {
 	case e.Reason == protocol.ReasonSOAPFault:
