@@ -22,15 +22,17 @@ type adminAPI struct{}
 // adminRoutes is the whole of it. Each works on one site, which ?site= names by its
 // public_url where Caddy serves several.
 var adminRoutes = map[string]func(http.ResponseWriter, *http.Request, *site) error{
-	"GET trace":      serveTrace,
-	"POST trace":     serveTrace,
-	"GET sessions":   serveSessions,
-	"POST revoke":    serveRevoke,
-	"GET directory":  serveDirectory,
-	"POST directory": serveDirectory,
-	"POST import":    serveImport,
-	"GET export":     serveExport,
-	"POST forget":    serveForget,
+	"POST check":       serveCheck,
+	"POST check/login": serveCheckLogin,
+	"GET trace":        serveTrace,
+	"POST trace":       serveTrace,
+	"GET sessions":     serveSessions,
+	"POST revoke":      serveRevoke,
+	"GET directory":    serveDirectory,
+	"POST directory":   serveDirectory,
+	"POST import":      serveImport,
+	"GET export":       serveExport,
+	"POST forget":      serveForget,
 }
 
 // CaddyModule returns the module's name in Caddy's registry.

@@ -24,6 +24,7 @@ func init() {
 		Long: `
 Tools for the people who run PRONOTE.net behind pronote_cas.
 
+check     looks at the whole chain, from the public name to PRONOTE
 demo      a whole school on this machine: ENT, proxy and PRONOTE.net stand-ins
 ents      the built-in list of French ENTs
 explain   what the plugin makes of a CAS answer that was saved to a file
@@ -38,7 +39,7 @@ export    who logged in without an identifier, conflicts, who never connected
 directory who is in the directory
 forget    erases a person`,
 		CobraFunc: func(cmd *cobra.Command) {
-			cmd.AddCommand(demoCommand(), entsCommand(), explainCommand())
+			cmd.AddCommand(checkCommand(), demoCommand(), entsCommand(), explainCommand())
 			cmd.AddCommand(traceCommand(), sessionsCommand(), revokeCommand())
 			cmd.AddCommand(importCommand(), exportCommand(), directoryCommand(), forgetCommand())
 			cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }

@@ -177,7 +177,11 @@ func printReport(out io.Writer, file string, r directory.Report) error {
 			fmt.Fprintf(&text, "%8d  %s\n", n, kind.in(in))
 		}
 	}
-	for _, warning := range r.Warnings {
+	warnings := r.Warnings
+	if in == fr {
+		warnings = r.Avertissements
+	}
+	for _, warning := range warnings {
 		text.WriteString("\n! " + warning + "\n")
 	}
 	_, err := io.WriteString(out, text.String())

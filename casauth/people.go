@@ -29,6 +29,17 @@ const askName = "identifiant"
 // identify makes of an answer who it is, by name at the ENT and in PRONOTE. What
 // the directory found out is nil where it was not asked.
 func (g *Gate) identify(ctx context.Context, answer protocol.Answer) (Identity, *directory.Result, *Error) {
+	return g.whoIs(answer, func(c directory.Claim) (directory.Result, error) { return g.People.Resolve(ctx, c) })
+}
+
+// WhoIs says who an answer of the CAS server is about, as a login with it would
+// find, and leaves nothing behind; the error is nil where that person is let in.
+func (g *Gate) WhoIs(ctx context.Context, answer protocol.Answer) (Identity, *Error) {
+	who, _, err := g.whoIs(answer, func(c directory.Claim) (directory.Result, error) { return g.People.Look(ctx, c) })
+	return who, err
+}
+
+func (g *Gate) whoIs(answer protocol.Answer, find func(directory.Claim) (directory.Result, error)) (Identity, *directory.Result, *Error) {
 	who := Identity{User: answer.User, Attributes: answer.Attributes}
 	if g.CASIdentifier != "" {
 		values := answer.Attributes[g.CASIdentifier]
@@ -38,7 +49,7 @@ func (g *Gate) identify(ctx context.Context, answer protocol.Answer) (Identity, 
 		}
 		who.User = values[0]
 	}
-	how, err := g.People.Resolve(ctx, directory.Claim{User: who.User, Attributes: who.Attributes})
+	how, err := find(directory.Claim{User: who.User, Attributes: who.Attributes})
 	if err != nil {
 		return who, nil, &Error{Reason: StorageUnavailable, Cause: err}
 	}

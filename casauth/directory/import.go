@@ -28,6 +28,8 @@ type Report struct {
 	Unchanged  int              `json:"unchanged"`
 	ByCategory map[Category]int `json:"by_category"` // of the rows read; "unknown" for those without
 	Warnings   []string         `json:"warnings"`
+	// Avertissements are the warnings in French, in the same order.
+	Avertissements []string `json:"avertissements"`
 
 	DryRun bool `json:"dry_run"` // nothing was changed
 	// RetiredBound counts the retired rows that somebody has logged in with. They
@@ -96,7 +98,8 @@ func (d *Directory) Import(ctx context.Context, r io.Reader, name string, mode M
 		err = d.tidy(ctx, version)
 	}
 	if err != nil {
-		m.report.Warnings = append(m.report.Warnings, "The import counts, but what it replaces could not be deleted altogether; the next import does it.")
+		m.say("The import counts, but what it replaces could not be deleted altogether; the next import does it.",
+			"L’import est pris en compte, mais ce qu’il remplace n’a pas pu être effacé entièrement ; le prochain import s’en chargera.")
 	}
 	return m.report, nil
 }

@@ -22,7 +22,7 @@ func newMerge(old []entry, bound map[string]*binding, mode Mode, now time.Time) 
 	m := &merge{
 		mode: mode, now: now, old: old, bound: bound,
 		boundTo: make(map[string]string, len(bound)), propose: make(map[string]string),
-		report: Report{Mode: mode, ByCategory: make(map[Category]int), Warnings: []string{}},
+		report: Report{Mode: mode, ByCategory: make(map[Category]int), Warnings: []string{}, Avertissements: []string{}},
 	}
 	for id, b := range bound {
 		m.boundTo[b.User] = id

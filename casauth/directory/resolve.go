@@ -61,6 +61,49 @@ var errNobody = errors.New("no CAS identifier to look up")
 // PronoteID is in the store when Resolve returns. An error means that the store
 // could not be asked, and nothing may be concluded.
 func (d *Directory) Resolve(ctx context.Context, c Claim) (Result, error) {
+	return d.resolve(ctx, c, d)
+}
+
+// Look finds out what [Directory.Resolve] would, and changes nothing.
+func (d *Directory) Look(ctx context.Context, c Claim) (Result, error) {
+	return d.resolve(ctx, c, onlooker{d})
+}
+
+// keeper is what a resolution leaves behind.
+type keeper interface {
+	touch(ctx context.Context, known *binding)
+	bind(ctx context.Context, c Claim, id string, rule Rule, known *binding) (Result, error)
+	noteUnresolved(ctx context.Context, c Claim, ambiguous int) error
+}
+
+// onlooker leaves nothing behind.
+type onlooker struct{ *Directory }
+
+func (onlooker) touch(context.Context, *binding) {}
+
+func (o onlooker) bind(ctx context.Context, c Claim, id string, rule Rule, known *binding) (Result, error) {
+	rows, err := o.imported(ctx)
+	if err != nil {
+		return Result{}, err
+	}
+	row := rows.byID(id)
+	holder, err := o.holder(ctx, id, row)
+	if err != nil {
+		return Result{}, err
+	}
+	if holder != "" && holder != c.User {
+		return Result{Rule: rule, Conflict: &Conflict{PronoteID: id, User: c.User, HeldBy: holder, Rule: rule}}, nil
+	}
+	result := Result{PronoteID: id, Rule: rule, Category: o.rowFor(c, id, row).Category, First: true}
+	if known != nil {
+		result.Previous = known.PronoteID
+	}
+	return result, nil
+}
+
+func (onlooker) noteUnresolved(context.Context, Claim, int) error { return nil }
+
+func (d *Directory) resolve(ctx context.Context, c Claim, keep keeper) (Result, error) {
 	if c.User == "" {
 		return Result{}, errNobody
 	}
@@ -70,7 +113,7 @@ func (d *Directory) Resolve(ctx context.Context, c Claim) (Result, error) {
 	}
 	sent, has := d.sentIdentifier(c)
 	if known != nil && (!has || known.PronoteID == sent) {
-		d.touch(ctx, known)
+		keep.touch(ctx, known)
 		rule := ByRow
 		if has {
 			rule = ByAttribute
@@ -78,24 +121,24 @@ func (d *Directory) Resolve(ctx context.Context, c Claim) (Result, error) {
 		return Result{PronoteID: known.PronoteID, Rule: rule, Category: known.Category}, nil
 	}
 	if has {
-		return d.bind(ctx, c, sent, ByAttribute, known)
+		return keep.bind(ctx, c, sent, ByAttribute, known)
 	}
 	rows, err := d.imported(ctx)
 	if err != nil {
 		return Result{}, err
 	}
 	if row := rows.byUser(c.User); row != nil {
-		return d.bind(ctx, c, row.PronoteID, ByRow, nil)
+		return keep.bind(ctx, c, row.PronoteID, ByRow, nil)
 	}
 	fits := d.match(rows, c)
 	if len(fits) == 1 {
-		return d.bind(ctx, c, fits[0].PronoteID, ByIdentity, nil)
+		return keep.bind(ctx, c, fits[0].PronoteID, ByIdentity, nil)
 	}
 	result := Result{Rule: ByNothing}
 	if len(fits) > 1 {
 		result.Ambiguous = len(fits)
 	}
-	return result, d.noteUnresolved(ctx, c, result.Ambiguous)
+	return result, keep.noteUnresolved(ctx, c, result.Ambiguous)
 }
 
 func (d *Directory) sentIdentifier(c Claim) (string, bool) {

@@ -296,3 +296,31 @@ func people(n, from int) string {
 	}
 	return b.String()
 }
+
+// Looking says what a login would find, and leaves nothing behind.
+func TestLookingBindsNobody(t *testing.T) {
+	store := newMemory()
+	d := New(store, "dir", Config{Identifier: []string{"idPronote"}})
+	sent := func(user string) Claim { return Claim{User: user, Attributes: map[string][]string{"idPronote": {lea}}} }
+	before := len(store.values)
+	for _, user := range []string{"anna", "somebody else"} {
+		if r, err := d.Look(t.Context(), sent(user)); err != nil || r.PronoteID != lea || !r.First {
+			t.Errorf("looking for %s: %+v, %v", user, r, err)
+		}
+	}
+	if r, err := d.Look(t.Context(), Claim{User: "nobody"}); err != nil || r.Rule != ByNothing {
+		t.Errorf("looking for nobody: %+v, %v", r, err)
+	}
+	if after := len(store.values); after != before {
+		t.Fatalf("%d records became %d", before, after)
+	}
+	if _, err := d.Resolve(t.Context(), sent("anna")); err != nil {
+		t.Fatal(err)
+	}
+	if r, err := d.Look(t.Context(), sent("somebody else")); err != nil || r.Conflict == nil || r.PronoteID != "" {
+		t.Errorf("looking for a thief: %+v, %v", r, err)
+	}
+	if conflicts, err := d.Conflicts(t.Context()); err != nil || len(conflicts) != 0 {
+		t.Errorf("conflicts: %v, %v", conflicts, err)
+	}
+}

@@ -9,11 +9,6 @@ import (
 // warn says what is worth knowing about an import that goes through. Lines are
 // numbered, never quoted.
 func (m *merge) warn(f *file, entries []entry) {
-	say := func(n int, format string, a ...any) {
-		if n > 0 {
-			m.report.Warnings = append(m.report.Warnings, fmt.Sprintf(format, a...))
-		}
-	}
 	var noDate, noKind, unusual, unprovable numbers
 	slices.SortFunc(f.lines, func(a, b line) int { return a.Number - b.Number })
 	for i := range f.lines {
@@ -33,20 +28,52 @@ func (m *merge) warn(f *file, entries []entry) {
 	}
 	alike := ambiguous(f.lines)
 	m.countUncovered(entries)
+	m.warnOf(f.without, "People without a PRONOTE identifier, left out: %s.", "Personnes sans identifiant PRONOTE, laissées de côté : %s.")
+	m.warnOf(noDate, "Birth dates that cannot be read, left empty (write 07/03/2012): %s.", "Dates de naissance illisibles, laissées vides (écrire 07/03/2012) : %s.")
+	m.warnOf(noKind, "Rows without a category that is known (Élève, Responsable, Professeur, Personnel, Accompagnant, Tuteur): %s. The identity match does not find them.",
+		"Lignes sans catégorie connue (Élève, Responsable, Professeur, Personnel, Accompagnant, Tuteur) : %s. Le rapprochement par identité ne les trouve pas.")
+	m.warnOf(unprovable, "Rows without last name or birth date: %s. These people cannot claim their identifier themselves.",
+		"Lignes sans nom ou sans date de naissance : %s. Ces personnes ne peuvent pas relier leur compte elles-mêmes.")
+	m.warnOf(alike, "Rows with the same last name, first name, birth date and category as another: %s. The identity match finds none of them.",
+		"Lignes ayant les mêmes nom, prénom, date de naissance et catégorie qu’une autre : %s. Le rapprochement par identité n’en trouve aucune.")
+	m.warnOf(unusual, "PRONOTE identifiers with a character that PRONOTE does not use (0, 1, I, L, O): %s. Check that they were not typed by hand.",
+		"Identifiants PRONOTE contenant un caractère que PRONOTE n’emploie pas (0, 1, I, L, O) : %s. Vérifiez qu’ils n’ont pas été saisis à la main.")
+	m.warnOf(m.kept, "CAS identifiers left out, because the row or the CAS identifier belongs to somebody else already: %s. Where the file is right, forget the CAS identifier that holds the row, then import again.",
+		"Identifiants CAS laissés de côté, car la ligne ou l’identifiant CAS appartient déjà à quelqu’un d’autre : %s. Si le fichier a raison, effacez (forget) l’identifiant CAS qui détient la ligne, puis relancez l’import.")
+	m.warnOfRetired()
+}
+
+// warnOfRetired says what becomes of whom the file does not have.
+func (m *merge) warnOfRetired() {
 	r := &m.report
-	say(f.without.count, "People without a PRONOTE identifier, left out: %s.", f.without)
-	say(noDate.count, "Birth dates that cannot be read, left empty (write 07/03/2012): %s.", noDate)
-	say(noKind.count, "Rows without a category that is known (Élève, Responsable, Professeur, Personnel, Accompagnant, Tuteur): %s. The identity match does not find them.", noKind)
-	say(unprovable.count, "Rows without last name or birth date: %s. These people cannot claim their identifier themselves.", unprovable)
-	say(alike.count, "Rows with the same last name, first name, birth date and category as another: %s. The identity match finds none of them.", alike)
-	say(unusual.count, "PRONOTE identifiers with a character that PRONOTE does not use (0, 1, I, L, O): %s. Check that they were not typed by hand.", unusual)
-	say(m.kept.count, "CAS identifiers left out, because the row or the CAS identifier belongs to somebody else already: %s. Where the file is right, forget the CAS identifier that holds the row, then import again.", m.kept)
-	say(r.Retired, "%d rows are not in the file and are retired. %d of them belong to people who have logged in, and go on working until the next full import, if that does not have them either.", r.Retired, r.RetiredBound)
-	if r.Retired > r.Updated+r.Unchanged {
-		say(1, "More rows are retired than stay. If the file was not meant to have everybody, import the file before again, with mode full, then this one with mode partial.")
+	if r.Retired > 0 {
+		m.say(fmt.Sprintf("Rows that are not in the file and are retired: %d, of which %d belong to people who have logged in, and go on working until the next full import, if that does not have them either.", r.Retired, r.RetiredBound),
+			fmt.Sprintf("Lignes absentes du fichier, donc retirées : %d, dont %d de personnes qui se sont déjà connectées ; celles-ci continuent de fonctionner jusqu’au prochain import full, s’il ne les contient pas non plus.", r.Retired, r.RetiredBound))
 	}
-	say(r.Removed, "%d rows were not in the last full import either and are removed, with their bindings.", r.Removed)
-	say(r.Uncovered, "%d people who have logged in are in no import. They are kept.", r.Uncovered)
+	if r.Retired > r.Updated+r.Unchanged {
+		m.say("More rows are retired than stay. If the file was not meant to have everybody, import the file before again, with mode full, then this one with mode partial.",
+			"Plus de lignes sont retirées qu’il n’en reste. Si le fichier n’était pas censé contenir tout le monde, réimportez le précédent en mode full, puis celui-ci en mode partial.")
+	}
+	if r.Removed > 0 {
+		m.say(fmt.Sprintf("Rows that the last full import did not have either, removed with their bindings: %d.", r.Removed),
+			fmt.Sprintf("Lignes absentes aussi du dernier import full, supprimées avec leurs liens : %d.", r.Removed))
+	}
+	if r.Uncovered > 0 {
+		m.say(fmt.Sprintf("People who have logged in and are in no import, kept: %d.", r.Uncovered),
+			fmt.Sprintf("Personnes qui se sont connectées et ne figurent dans aucun import, conservées : %d.", r.Uncovered))
+	}
+}
+
+func (m *merge) say(en, fr string) {
+	m.report.Warnings = append(m.report.Warnings, en)
+	m.report.Avertissements = append(m.report.Avertissements, fr)
+}
+
+// warnOf warns of lines, if there are any.
+func (m *merge) warnOf(lines numbers, en, fr string) {
+	if lines.count > 0 {
+		m.say(fmt.Sprintf(en, lines.in("line", "lines")), fmt.Sprintf(fr, lines.in("ligne", "lignes")))
+	}
 }
 
 // countUncovered counts the bindings that no row confirms.
@@ -89,8 +116,8 @@ func ambiguous(lines []line) (alike numbers) {
 	return alike
 }
 
-// String says how many lines, and which.
-func (n numbers) String() string {
+// in says how many lines, and which, by the word for one and for several.
+func (n numbers) in(one, several string) string {
 	text := make([]string, len(n.first))
 	for i, number := range n.first {
 		text[i] = fmt.Sprint(number)
@@ -100,7 +127,7 @@ func (n numbers) String() string {
 		more = ", …"
 	}
 	if n.count == 1 {
-		return "1 (line " + text[0] + ")"
+		return "1 (" + one + " " + text[0] + ")"
 	}
-	return fmt.Sprintf("%d (lines %s%s)", n.count, strings.Join(text, ", "), more)
+	return fmt.Sprintf("%d (%s %s%s)", n.count, several, strings.Join(text, ", "), more)
 }
