@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/csv"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -12,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/pronote-cas/caddy-pronote-cas/casauth/directory"
 )
@@ -174,7 +176,8 @@ func TestAFileThatIsTooLargeIsRefusedWithItsSentence(t *testing.T) {
 func TestProgressIsToldWhileAFileComes(t *testing.T) {
 	s := start(t)
 	coming, file := io.Pipe()
-	defer coming.Close()
+	stuck := time.AfterFunc(20*time.Second, func() { _ = file.CloseWithError(errors.New("no progress was told")) })
+	defer stuck.Stop()
 	told := make(chan struct{})
 	go func() { // whoever stops reading stops this
 		_, _ = fmt.Fprintln(file, "idpronote")

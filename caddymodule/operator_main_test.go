@@ -82,7 +82,9 @@ func (s *rig) adminClient() *http.Client {
 	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "unix", s.dir+"/admin")
 	}
-	return &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{DisableKeepAlives: true, DialContext: dial}}
+	transport := &http.Transport{DialContext: dial} // keeps connections, as the commands do: net/http's server minds
+	s.t.Cleanup(transport.CloseIdleConnections)
+	return &http.Client{Timeout: 30 * time.Second, Transport: transport}
 }
 
 // askAdmin sends a request to the admin endpoint, as a program or a page would.
