@@ -3,6 +3,7 @@ package directory
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -29,7 +30,7 @@ func TestAReportSaysWhatAnImportDid(t *testing.T) {
 	if r.Read != 2 || r.Added != 1 || r.Updated != 1 || r.Retired != 3 || r.RetiredBound != 1 || r.Uncovered != 1 || r.ByCategory["unknown"] != 1 {
 		t.Errorf("%+v", r)
 	}
-	for _, says := range []string{"left out: 1 (line 4)", "category that is known", "3 rows are not in the file", "More rows are retired", "1 people who have logged in are in no import"} {
+	for _, says := range []string{"left out: 1 (line 4)", "category that is known", "not in the file and are retired: 3, of which 1", "More rows are retired", "in no import, kept: 1"} {
 		if !strings.Contains(strings.Join(r.Warnings, "\n"), says) {
 			t.Errorf("no warning says %q: %q", says, r.Warnings)
 		}
@@ -37,7 +38,10 @@ func TestAReportSaysWhatAnImportDid(t *testing.T) {
 	if dry.DryRun = false; fmt.Sprint(dry) != fmt.Sprint(r) {
 		t.Errorf("a dry run says\n%+v, the import\n%+v", dry, r)
 	}
-	for _, warning := range r.Warnings {
+	if len(r.Avertissements) != len(r.Warnings) || !strings.Contains(strings.Join(r.Avertissements, "\n"), "laissées de côté : 1 (ligne 4)") {
+		t.Errorf("in French: %q", r.Avertissements)
+	}
+	for _, warning := range slices.Concat(r.Warnings, r.Avertissements) {
 		if strings.Contains(warning, hugo) || strings.Contains(warning, "Artagnan") {
 			t.Errorf("a warning quotes the file: %s", warning)
 		}
