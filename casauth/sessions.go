@@ -53,7 +53,7 @@ func NewSessions(store Store, c SessionConfig) *Sessions {
 	guarded := newGuard(store)
 	s := &Sessions{
 		SessionConfig: c, store: guarded, root: root,
-		keys:  keyring{store: guarded, path: path.Join(root, "key"), making: newTurn()},
+		keys:  keyring{store: guarded, path: path.Join(root, "key"), making: newTurn(), start: time.Now()},
 		start: time.Now(),
 		flush: make(chan *Session, 256),
 		stop:  make(chan struct{}),
