@@ -221,7 +221,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	if h.client, err = h.backChannel(ctx); err != nil {
 		return err
 	}
-	set.gate.CAS.Transport = h.client
+	set.gate.CAS.Transport, set.gate.CAS.Turns = h.client, make(chan struct{}, casAtOnce)
 	h.settled = set
 	h.identity, h.cookies, h.rewriter = set.identity, set.cookies, set.rewriter()
 	h.sessions = h.pooledSessions(ctx, set)
@@ -244,6 +244,9 @@ func siteOf(public, loginURL string) string {
 	return hex.EncodeToString(sum[:8])
 }
 
+// casAtOnce bounds the connections to the CAS server, where other schools log in too.
+const casAtOnce = 256
+
 // backChannel returns the client side towards the CAS server: pooled, kept alive,
 // bounded, its certificate always verified.
 func (h *Handler) backChannel(ctx caddy.Context) (*http.Transport, error) {
@@ -265,7 +268,7 @@ func (h *Handler) backChannel(ctx caddy.Context) (*http.Transport, error) {
 		TLSClientConfig:        config,
 		TLSHandshakeTimeout:    5 * time.Second,
 		ForceAttemptHTTP2:      true,
-		MaxConnsPerHost:        256,
+		MaxConnsPerHost:        casAtOnce,
 		MaxIdleConnsPerHost:    64,
 		IdleConnTimeout:        30 * time.Second,
 		MaxResponseHeaderBytes: 64 << 10,

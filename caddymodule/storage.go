@@ -2,7 +2,10 @@ package caddymodule
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
+	"sync"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -36,6 +39,65 @@ func (s *storage) Lock(ctx context.Context, name string) error {
 func (s *storage) Unlock(ctx context.Context, name string) error {
 	defer func() { _ = s.local.Unlock(ctx, name) }() // never fails
 	return s.Storage.Unlock(ctx, name)
+}
+
+// Delete implements casauth.Store. certmagic asks of storages that they delete what
+// lies below a key as well, but those in Redis leave it: expired sessions, and the
+// names in them, would stay there for good.
+func (s *storage) Delete(ctx context.Context, key string) error {
+	if _, files := s.Storage.(*certmagic.FileStorage); files {
+		return s.Storage.Delete(ctx, key) // as certmagic asks, and in one go
+	}
+	if info, err := s.Stat(ctx, key); err == nil && info.IsTerminal {
+		return s.Storage.Delete(ctx, key)
+	}
+	below, err := s.List(ctx, key, true)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if done, err := s.deleteEach(ctx, below); err != nil || !done {
+		return err
+	}
+	return s.Storage.Delete(ctx, key)
+}
+
+// deleteEach deletes keys, several at a time, and reports whether it got to the end
+// in half the time that is left: what stays of an expired bucket is found by the next
+// sweep, whereas a storage that takes too long is taken for one that is gone.
+func (s *storage) deleteEach(ctx context.Context, keys []string) (done bool, _ error) {
+	enough := ctx
+	if deadline, ok := ctx.Deadline(); ok {
+		half, cancel := context.WithTimeout(ctx, time.Until(deadline)/2)
+		defer cancel()
+		enough = half
+	}
+	queue, failures := make(chan string), make(chan error, len(keys))
+	var workers sync.WaitGroup
+	for range min(len(keys), 8) {
+		workers.Go(func() {
+			for key := range queue {
+				failures <- s.Storage.Delete(ctx, key)
+			}
+		})
+	}
+	done = true
+	for _, key := range keys {
+		select {
+		case queue <- key:
+			continue
+		case <-enough.Done():
+			done = false
+		}
+		break
+	}
+	close(queue)
+	workers.Wait()
+	close(failures)
+	var err error
+	for failure := range failures {
+		err = errors.Join(err, failure)
+	}
+	return done, err
 }
 
 // pool holds what outlives a configuration: the sessions, their cache and the

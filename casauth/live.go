@@ -108,15 +108,21 @@ func (s *Session) handOver(next *Session) {
 }
 
 // watch ends, within a second, the live responses of sessions that were ended on
-// another node or ran out, and does the upkeep that hangs on time.
+// another node or ran out, and does the upkeep that hangs on time. After Close it
+// goes on until nothing is left that it alone knows of: responses under way, and
+// logouts that the store has yet to be told.
 func (s *Sessions) watch() {
 	tick := time.NewTicker(recheck / 4)
 	defer tick.Stop()
 	stop, closing := s.stop, false
+	var forgotten <-chan time.Time // when nothing of what is pending could open any more
 	for n := 0; ; n++ {
 		select {
 		case <-stop:
 			stop, closing = nil, true
+			forgotten = time.After(s.TTL)
+		case <-forgotten:
+			return
 		case <-tick.C:
 		}
 		ctx := context.Background()
@@ -130,13 +136,13 @@ func (s *Sessions) watch() {
 				s.cache.drop(session)
 			}
 		}
-		if closing && len(s.cache.all(func(session *Session) bool { return !session.idle() })) == 0 {
-			return
-		}
 		if s.store.stale() > 0 {
 			_, _ = s.store.Load(ctx, s.keys.path) // or at night nobody would find out that it is back
 		}
 		s.pending.retry(func(where string) error { return s.store.Delete(ctx, where) })
+		if closing && !s.pending.some.Load() && len(s.cache.all(func(session *Session) bool { return !session.idle() })) == 0 {
+			return
+		}
 		if n%(4*600) == 4*60 { // not at the start: a start that is only a check must write nothing
 			now := time.Now()
 			for _, session := range s.cache.all(func(session *Session) bool { return session.checked.Load() != 0 && now.After(session.Expires) }) {

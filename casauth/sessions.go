@@ -53,7 +53,7 @@ func NewSessions(store Store, c SessionConfig) *Sessions {
 	guarded := newGuard(store)
 	s := &Sessions{
 		SessionConfig: c, store: guarded, root: root,
-		keys:  keyring{store: guarded, path: path.Join(root, "key"), making: newTurn()},
+		keys:  keyring{store: guarded, path: path.Join(root, "key"), making: newTurn(), start: time.Now()},
 		start: time.Now(),
 		flush: make(chan *Session, 256),
 		stop:  make(chan struct{}),
@@ -78,7 +78,8 @@ func (s *Sessions) Directory(elsewhere Store, c directory.Config) *directory.Dir
 func (s *Sessions) Reachable() bool { return s.store.reachable() }
 
 // Close stops the upkeep. Responses that are still under way stay watched until
-// they end by themselves: after a reload, long polls go on for minutes.
+// they end by themselves: after a reload, long polls go on for minutes. So do the
+// tries to tell the store of logouts that it could not be told.
 func (s *Sessions) Close() { close(s.stop) }
 
 // clock is the monotonic time since start, never 0: a wall clock that jumps

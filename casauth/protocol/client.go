@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"strings"
 	"time"
 )
@@ -28,6 +29,12 @@ type Client struct {
 	Renew       bool              // only accept fresh credentials (CAS 3.0 §2.1.1)
 	Transport   http.RoundTripper // pooled; decides on TLS and proxies; nil: verified TLS, no proxy
 	Timeout     time.Duration     // zero: DefaultTimeout
+
+	// Turns, if not nil, lets as many validations go on at a time as it has room for.
+	// The time of one begins when its turn has come; the wait before is three times
+	// as long at most. Without, a crowd at 8 o'clock would wait for a connection of
+	// Transport's, and whoever stands at the end be told that the CAS server is silent.
+	Turns chan struct{}
 }
 
 // direct is used where a Client names no transport. A proxy taken from the
@@ -65,6 +72,10 @@ func (c *Client) exchange(ctx context.Context, service, ticket string) (Answer, 
 	if timeout <= 0 {
 		timeout = DefaultTimeout
 	}
+	if err := c.takeTurn(ctx, timeout); err != nil {
+		return Answer{}, transportError(ctx, err)
+	}
+	defer c.giveTurn()
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 
@@ -95,6 +106,26 @@ func (c *Client) exchange(ctx context.Context, service, ticket string) (Answer, 
 		Status:    response.StatusCode,
 		Charset:   charsetOf(response.Header.Get("Content-Type")),
 	})
+}
+
+func (c *Client) takeTurn(ctx context.Context, timeout time.Duration) error {
+	if c.Turns == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, 3*timeout)
+	defer cancel()
+	select {
+	case c.Turns <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return os.ErrDeadlineExceeded
+	}
+}
+
+func (c *Client) giveTurn() {
+	if c.Turns != nil {
+		<-c.Turns
+	}
 }
 
 // transportError says why no answer came.
