@@ -1,9 +1,10 @@
 #!/bin/sh
-# Builds Caddy with this plugin, shows it, tests it. Usage: ./xcaddy.sh -h
+# Builds Caddy with this plugin, shows it, tests it, packs it. Usage: ./xcaddy.sh -h
 set -eu
 # -W is Git's shell on Windows, where go must be told C:/…, not /c/….
 here=$(cd "$(dirname "$0")" && { pwd -W 2>/dev/null || pwd; })
 plugin=github.com/pronote-cas/caddy-pronote-cas
+nfpm=github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.44.0 # makes the .deb
 export GOWORK=off # somebody's workspace around the checkout would change the versions
 
 usage() {
@@ -14,6 +15,11 @@ usage() {
 ./xcaddy.sh demo            build, then run the demonstration on https://localhost:8443
                             construire, puis lancer la démonstration
 ./xcaddy.sh test            run every test / lancer tous les tests
+./xcaddy.sh package [FOLDER]
+                            make a .deb for this machine (GOARCH=arm64 for another) and a .zip for Windows servers,
+                            in FOLDER (default ./dist); GOOS=linux or GOOS=windows makes only one of them
+                            faire un .deb pour cette machine (GOARCH=arm64 pour une autre) et un .zip pour les
+                            serveurs Windows ; GOOS=linux ou GOOS=windows n'en fait qu'un
 Needs / nécessite : Go, git.
 USAGE
 }
@@ -68,6 +74,61 @@ MAIN
 	)
 }
 
+# package_version: the newest release that the change log names; what is not released yet sorts after it and before
+# the next one, by date and commit. Needs no tags, so that any clone will do.
+package_version() {
+	heading=$(sed -n '/^## /{s/^## \[\{0,1\}//;p;q;}' "$here/CHANGELOG.md")
+	released=$(sed -n 's/^## \[\{0,1\}\([0-9][^] ]*\).*/\1/p' "$here/CHANGELOG.md" | head -n 1 | tr - '~')
+	case $heading in
+	[0-9]*) echo "$released" ;;
+	*)
+		commit=$(TZ=UTC git -C "$here" show -s --date=format-local:%Y%m%d.%H%M%S --format=%cd.%h 2>/dev/null) || commit=
+		echo "${released:-0.0.0}+git${commit:-}"
+		;;
+	esac
+}
+
+# package_deb VERSION FOLDER
+package_deb() {
+	arch=$(GOOS=linux go env GOARCH)
+	case $arch in amd64 | arm64) ;; *) fail \
+		"No .deb for $arch: GOARCH=amd64 or GOARCH=arm64." \
+		"Pas de .deb pour $arch : GOARCH=amd64 ou GOARCH=arm64." ;;
+	esac
+	(
+		export GOOS=linux GOARCH="$arch"
+		build "$stage/caddy"
+	)
+	(
+		cd "$here"
+		export PACKAGE_STAGE="$stage" PACKAGE_VERSION="$1" PACKAGE_ARCH="$arch"
+		GOOS='' GOARCH='' CGO_ENABLED=0 go run "$nfpm" package --config caddymodule/package/nfpm.yaml \
+			--packager deb --target "$2/caddy-pronote-cas_$1_$arch.deb" >/dev/null
+	)
+	echo "$2/caddy-pronote-cas_$1_$arch.deb"
+}
+
+# package_windows VERSION FOLDER: git writes the .zip, for it is here anyway and a zip program may not be.
+package_windows() {
+	(
+		export GOOS=windows GOARCH=amd64
+		build "$stage/caddy.exe"
+	)
+	cp "$here/LICENSE" "$stage/LICENSE.txt"
+	(
+		cd "$stage"
+		git init -q .
+		git archive --format=zip --output="$2/caddy-pronote-cas_$1_windows_amd64.zip" --prefix=caddy-pronote-cas/ \
+			--add-file=caddy.exe --add-file=LICENSE.txt --add-file="$here/Caddyfile.example" \
+			--add-file="$here/caddymodule/package/windows/Caddyfile" \
+			--add-file="$here/caddymodule/package/windows/install-service.ps1" \
+			--add-file="$here/caddymodule/package/windows/LISEZMOI.txt" \
+			--add-file="$here/caddymodule/package/windows/README.txt" \
+			"$(git mktree </dev/null)"
+	)
+	echo "$2/caddy-pronote-cas_$1_windows_amd64.zip"
+}
+
 run_tests() {
 	race=-race
 	if [ "$(go env CGO_ENABLED)" = 0 ]; then
@@ -102,6 +163,24 @@ demo)
 test)
 	need_tools
 	run_tests
+	;;
+package)
+	need_tools
+	mkdir -p "${2:-dist}"
+	output=$(cd "${2:-dist}" && pwd)
+	version=$(package_version)
+	stage=$(mktemp -d)
+	trap 'rm -rf "$stage"' EXIT
+	trap 'exit 1' INT TERM
+	case ${GOOS:-both} in
+	both)
+		package_deb "$version" "$output"
+		package_windows "$version" "$output"
+		;;
+	linux) package_deb "$version" "$output" ;;
+	windows) package_windows "$version" "$output" ;;
+	*) fail "GOOS=linux makes the .deb, GOOS=windows the .zip." "GOOS=linux fait le .deb, GOOS=windows le .zip." ;;
+	esac
 	;;
 -h | --help | help) usage ;;
 *)
