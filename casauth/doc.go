@@ -29,16 +29,19 @@
 //
 // # Where to read on
 //
-//   - gate.go is the whole decision in one switch; login.go and logout.go are its
-//     two longer branches.
+//   - gate.go is the whole decision in one switch; login.go, logout.go, people.go
+//     (who is that, and may they come here) and delegation.go (PRONOTE asks us) are
+//     its longer branches.
 //   - session.go and sessions.go keep logins: one record in the [Store], written
 //     at login and only ever deleted; cache.go and live.go are this node's memory
-//     of them, guard.go its patience with a store that fails.
+//     of them, guard.go its patience with a store that fails, roll.go the list of
+//     who is logged in, for those who look after them.
 //   - initiation.go is what the browser keeps for us while it is away.
 //   - errors.go is the closed set of reasons why something is refused.
 //
 // The subpackages know one thing each and not each other: protocol is the CAS
-// wire, pronote PRONOTE's addresses, address public and private origins, ent the
-// French ENTs. castest and pronotetest are the two servers around us, for tests
+// wire, pronote PRONOTE's addresses, address public and private origins, directory
+// who is who in PRONOTE, relay the CAS server towards PRONOTE, ent the French ENTs.
+// castest and pronotetest are the two servers around us, for tests
 // and for the demo.
 package casauth
