@@ -14,10 +14,10 @@ import (
 var ErrStorage = errors.New("storage unreachable")
 
 const (
-	storageTimeout = 2 * time.Second // an answer that takes longer counts as none
-	lockTimeout    = 10 * time.Second
-	storageRetry   = time.Second // after a failure, one caller in this time asks again
-	storageAtOnce  = 16          // operations under way; the clock of a login in a crowd starts when its turn comes
+	storageTimeout = 2 * time.Second  // an answer that takes longer counts as none
+	lockTimeout    = 15 * time.Second // a lock that a crash left behind goes stale after ten (certmagic)
+	storageRetry   = time.Second      // after a failure, one caller in this time asks again
+	storageAtOnce  = 16               // operations under way; the clock of a login in a crowd starts when its turn comes
 )
 
 // Guard wraps a Store so that one that is slow, stuck or gone costs nobody more
