@@ -143,7 +143,8 @@ func TestGatedPathsAreNotReachedHoweverTheyAreSpelled(t *testing.T) {
 }
 
 // Two servers that disagree where a request ends let a second one ride in the
-// first one's body (request smuggling, CWE-444).
+// first one's body (request smuggling, CWE-444): CVE-2019-16276, CVE-2022-1705 and
+// CVE-2025-22871 in Go itself, CVE-2023-38697 in Falcon, each a row below.
 func TestNoRequestRidesInAnother(t *testing.T) {
 	s, p := startBefore(t)
 	const head = " /pronote/message.html HTTP/1.1\r\nHost: pronote.example.fr\r\n"
@@ -154,6 +155,8 @@ func TestNoRequestRidesInAnother(t *testing.T) {
 		"TE twice":            "POST" + head + "Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\nConnection: close\r\n\r\n0\r\n\r\n" + inner,
 		"TE with a tab":       "POST" + head + "Transfer-Encoding:\tchunked, x\r\nConnection: close\r\n\r\n0\r\n\r\n" + inner,
 		"two lengths":         "POST" + head + "Content-Length: 0\r\nContent-Length: 9\r\nConnection: close\r\n\r\n" + inner,
+		"CVE-2022-1705":       "POST" + head + "Transfer-Encoding: \rchunked\r\nConnection: close\r\n\r\n0\r\n\r\n" + inner,
+		"CVE-2025-22871":      "POST" + head + "Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n0\n\n" + inner,
 		"a length with +":     "POST" + head + "Content-Length: +0\r\nConnection: close\r\n\r\n" + inner,
 		"blank before colon":  "GET" + head + "X-Pronote-Id : " + pupilID + "\r\nConnection: close\r\n\r\n",
 		"folded line":         "GET" + head + "X: a\r\n X-Pronote-Id: " + pupilID + "\r\nConnection: close\r\n\r\n",

@@ -72,8 +72,9 @@ func TestEveryTabArrives(t *testing.T) {
 	}
 }
 
-// Login CSRF: with another's ticket somebody would work, unaware, in the
-// attacker's Espace. And session fixation: a session id from before stays none.
+// Login CSRF (CVE-2015-9284, OmniAuth): with another's ticket somebody would work,
+// unaware, in the attacker's Espace. And session fixation: a session id from before
+// stays none.
 func TestAnotherPersonsTicketLogsNobodyIn(t *testing.T) {
 	s := start(t)
 	attacker, victim := s.browser(), s.browser()

@@ -12,7 +12,8 @@ import (
 	"github.com/pronote-cas/caddy-pronote-cas/casauth/castest"
 )
 
-// Logout CSRF: a page elsewhere that logs people out while they write an exam.
+// Logout CSRF (apereo/cas issue 2307, and many more): a page elsewhere that logs
+// people out while they write an exam.
 // A person who clicks, or a form of our own, ends the session; nothing else does,
 // and nobody chooses where it leads.
 func TestOnlyThePersonLogsOut(t *testing.T) {
