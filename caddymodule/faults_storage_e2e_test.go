@@ -125,6 +125,26 @@ func TestStorageSlow(t *testing.T) {
 	late.login("/professeur.html", parent)
 }
 
+// A response that is under way when the grace is over is cut, for nobody knows whether
+// its person is still in; but its page is told of the storage, not of a logout.
+func TestALongPollPastTheGraceIsNotALogout(t *testing.T) {
+	s := startFaulty(t, "session {\ngrace 1s\n}")
+	b := s.browser()
+	b.login("/eleve.html", pupil)
+	waiting := b.begin(http.MethodPost, poll, false, nil)
+	s.fault(storageFault{Key: "pronote_cas", Gone: true})
+	select {
+	case got := <-waiting.over:
+		if got.StatusCode != http.StatusServiceUnavailable || len(got.Cookies()) > 0 {
+			t.Errorf("the poll ended with %d %q, cookies %v", got.StatusCode, got.body, got.Cookies())
+		}
+	case <-time.After(10 * time.Second):
+		t.Error("the poll goes on without anybody knowing for whom")
+	}
+	s.fault(storageFault{})
+	within(t, 10*time.Second, "the person is in again", func() bool { return b.status("/eleve.html") == http.StatusOK })
+}
+
 // kill -9 while the session is being stored: the ticket is spent, and there is no
 // session. The person is sent to the ENT once more, which knows them, and is in.
 func TestKilledBetweenTicketAndSession(t *testing.T) {
