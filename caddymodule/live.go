@@ -22,14 +22,14 @@ func (h *Handler) live(w http.ResponseWriter, r *http.Request, next caddyhttp.Ha
 	}
 	if d.Brief {
 		if d.Session.Over() {
-			return h.ended(w, r)
+			return h.ended(w, r, d.Session)
 		}
 	} else { // a context of its own is the dearest part of a request's way through
 		ctx, cancel := context.WithCancel(r.Context())
 		defer cancel()
 		out.cancel, r = cancel, r.WithContext(ctx)
 		if !d.Session.Hold(&out.hold, out) {
-			return h.ended(w, r)
+			return h.ended(w, r, d.Session)
 		}
 		defer out.hold.Release() // reverse_proxy panics when an answer breaks off
 	}
@@ -40,13 +40,17 @@ func (h *Handler) live(w http.ResponseWriter, r *http.Request, next caddyhttp.Ha
 	out.hold.Release()
 	out.finish()
 	if !out.wrote && out.over() {
-		return h.ended(w, r) // a long poll that was waiting: its page learns why
+		return h.ended(w, r, d.Session) // a long poll that was waiting: its page learns why
 	}
 	return err
 }
 
 // ended answers a request whose session ended while it was under way.
-func (h *Handler) ended(w http.ResponseWriter, r *http.Request) error {
+func (h *Handler) ended(w http.ResponseWriter, r *http.Request, session *casauth.Session) error {
+	if session.Unseen() {
+		h.answer(w, r, h.gate.Unseen(r))
+		return nil
+	}
 	h.answer(w, r, h.gate.Ended(r))
 	return nil
 }

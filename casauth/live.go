@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io/fs"
 	"maps"
+	"net/http"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -50,6 +51,10 @@ func (s *Session) Over() bool {
 	}
 	return false
 }
+
+// Unseen reports whether the session ended here alone, because the store could not
+// be asked about it any more: it may go on when the store is back.
+func (s *Session) Unseen() bool { return s.unseen.Load() }
 
 // Release says that the response is over.
 func (h *Hold) Release() {
@@ -107,6 +112,12 @@ func (s *Session) handOver(next *Session) {
 	s.mu.Unlock()
 }
 
+// Unseen decides on a request whose session could not be looked up any more while it
+// was under way.
+func (g *Gate) Unseen(r *http.Request) Decision {
+	return refuse(&Visit{Request: r}, StorageUnavailable, errors.New("past the grace while a response was under way"))
+}
+
 // watch ends, within a second, the live responses of sessions that were ended on
 // another node or ran out, and does the upkeep that hangs on time. After Close it
 // goes on until nothing is left that it alone knows of: responses under way, and
@@ -132,6 +143,7 @@ func (s *Sessions) watch() {
 				err = s.age(ctx, session, false)
 			}
 			if err != nil && !errors.Is(err, ErrNoSession) {
+				session.unseen.Store(true)
 				session.end() // past the grace: nothing goes on unseen
 				s.cache.drop(session)
 			}

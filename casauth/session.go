@@ -42,6 +42,7 @@ type Session struct {
 	checked  atomic.Int64 // clock of the last try; 0: never
 	good     atomic.Int64 // clock of the last answer of the store
 	ended    atomic.Bool
+	unseen   atomic.Bool             // it ended here alone, because the store could not be asked for too long
 	next     atomic.Pointer[Session] // the same person's, where that is why it ended
 	seen     atomic.Int64            // Unix nanoseconds of the person's last request
 	flushed  atomic.Int64            // as seen, as last handed to the store

@@ -41,7 +41,8 @@ type Sessions struct {
 	keys    keyring
 	cache   cache
 	start   time.Time
-	pending pending // sessions ended here that the store could not yet be told about
+	pending pending       // sessions ended here that the store could not yet be told about
+	unknown chan struct{} // held while the store is asked about a ticket that this node knows nothing of
 	flush   chan *Session
 	stop    chan struct{}
 }
@@ -53,10 +54,11 @@ func NewSessions(store Store, c SessionConfig) *Sessions {
 	guarded := newGuard(store)
 	s := &Sessions{
 		SessionConfig: c, store: guarded, root: root,
-		keys:  keyring{store: guarded, path: path.Join(root, "key"), making: newTurn(), start: time.Now()},
-		start: time.Now(),
-		flush: make(chan *Session, 256),
-		stop:  make(chan struct{}),
+		keys:    keyring{store: guarded, path: path.Join(root, "key"), making: newTurn(), start: time.Now()},
+		unknown: make(chan struct{}, storageAtOnce/2),
+		start:   time.Now(),
+		flush:   make(chan *Session, 256),
+		stop:    make(chan struct{}),
 	}
 	go s.keep()
 	go s.watch()
@@ -235,6 +237,14 @@ func (s *Sessions) EndTicket(ctx context.Context, ticket string) (ended string, 
 	key := keyOfTicket(s.Site, ticket)
 	if session := s.cache.find(key); session != nil {
 		return session.path, s.End(ctx, session)
+	}
+	// Anybody can make up such a message. A flood of them waits for itself, and leaves
+	// half of the store to those who work.
+	select {
+	case s.unknown <- struct{}{}:
+		defer func() { <-s.unknown }()
+	case <-ctx.Done():
+		return "", fmt.Errorf("%w: %w", ErrStorage, ctx.Err())
 	}
 	buckets, err := s.buckets(ctx)
 	if err != nil {
