@@ -169,7 +169,7 @@ func TestAHangingCASServerHoldsNobodyElse(t *testing.T) {
 		t.Errorf("%d connections to the CAS server at a time", peak)
 	}
 	s.cas.SetFault(castest.Fault{})
-	took := within(t, 10*time.Second, "logins go on", func() bool {
+	took := soon(t, 10*time.Second, "logins go on", func() bool {
 		b := s.browser()
 		return b.try(http.MethodGet, b.arrive("/eleve.html", parent), "").StatusCode == http.StatusFound
 	})

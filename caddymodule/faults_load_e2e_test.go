@@ -114,7 +114,7 @@ func TestReloadEverySecondUnderLoad(t *testing.T) {
 	for n := clicking; n < len(people); n++ {
 		waiters.Go(func() { ask(&polls, n, http.MethodPost, poll, script...) })
 	}
-	within(t, 10*time.Second, "the polls wait", func() bool { return polling.Load() == waiting })
+	soon(t, 10*time.Second, "the polls wait", func() bool { return polling.Load() == waiting })
 
 	stop := during(clicking, func(worker, round int) {
 		if round%2 == 0 {

@@ -129,8 +129,8 @@ func during(n int, work func(worker, round int)) (stop func()) {
 	return func() { close(end); all.Wait() }
 }
 
-// within returns how long it took for ok to hold, and complains after limit.
-func within(t *testing.T, limit time.Duration, what string, ok func() bool) time.Duration {
+// soon returns how long it took for ok to hold, and complains after limit.
+func soon(t *testing.T, limit time.Duration, what string, ok func() bool) time.Duration {
 	t.Helper()
 	begun := time.Now()
 	for time.Since(begun) < limit {

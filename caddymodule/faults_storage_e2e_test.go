@@ -38,7 +38,7 @@ func TestStorageFull(t *testing.T) {
 	}
 	time.Sleep(1500 * time.Millisecond) // so that who is in is looked up again
 	s.fault(storageFault{})
-	took := within(t, 10*time.Second, "somebody new gets in again", func() bool {
+	took := soon(t, 10*time.Second, "somebody new gets in again", func() bool {
 		got := late.try(http.MethodGet, late.back("/eleve.html", parent), "")
 		logins.note(got.Status, 0)
 		return got.StatusCode == http.StatusFound && got.location() == public+"/eleve.html"
@@ -113,7 +113,7 @@ func TestStorageSlow(t *testing.T) {
 		t.Errorf("within the grace, who is in is not served: %s", &known)
 	}
 	s.fault(storageFault{})
-	took := within(t, 15*time.Second, "everybody is in again", func() bool {
+	took := soon(t, 15*time.Second, "everybody is in again", func() bool {
 		for _, b := range people {
 			if b.visit(&after, "/eleve.html", pupilID) != http.StatusOK {
 				return false
@@ -142,7 +142,7 @@ func TestALongPollPastTheGraceIsNotALogout(t *testing.T) {
 		t.Error("the poll goes on without anybody knowing for whom")
 	}
 	s.fault(storageFault{})
-	within(t, 10*time.Second, "the person is in again", func() bool { return b.status("/eleve.html") == http.StatusOK })
+	soon(t, 10*time.Second, "the person is in again", func() bool { return b.status("/eleve.html") == http.StatusOK })
 }
 
 // kill -9 while the session is being stored: the ticket is spent, and there is no
@@ -156,7 +156,7 @@ func TestKilledBetweenTicketAndSession(t *testing.T) {
 	cut := make(chan answer, 1)
 	go func() { cut <- b.try(http.MethodGet, with, "") }()
 	var half string
-	within(t, 10*time.Second, "the session is being stored", func() bool {
+	soon(t, 10*time.Second, "the session is being stored", func() bool {
 		key, err := os.ReadFile(s.storage + ".waiting")
 		half = filepath.Join(s.storage, string(key))
 		return err == nil && len(key) > 0
@@ -221,8 +221,8 @@ func TestALogoutDuringAnOutageOutlivesAReload(t *testing.T) {
 		t.Error("a session that was logged out opens after a reload")
 	}
 	s.fault(storageFault{})
-	took := within(t, 10*time.Second, "the storage is told of the logout", func() bool { return len(s.stored()) == 0 })
-	within(t, 10*time.Second, "the cookie opens nothing", func() bool { return stale.status("/eleve.html") == http.StatusFound })
+	took := soon(t, 10*time.Second, "the storage is told of the logout", func() bool { return len(s.stored()) == 0 })
+	soon(t, 10*time.Second, "the cookie opens nothing", func() bool { return stale.status("/eleve.html") == http.StatusFound })
 	t.Logf("a logout during an outage was stored %s after the storage was back", took)
 }
 
