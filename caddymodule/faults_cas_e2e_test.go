@@ -139,7 +139,7 @@ func TestAHangingCASServerHoldsNobodyElse(t *testing.T) {
 		waiting = 150
 	}
 	var connections *crossing
-	s := startWith(t, func(s *rig) string {
+	s := startAlone(t, func(s *rig) string {
 		s.cas, connections = casFor(t, 0)
 		return s.caddyfile("", "cas_timeout 1s")
 	})

@@ -74,7 +74,7 @@ func (i insisting) RoundTrip(r *http.Request) (*http.Response, error) {
 // A school whose configuration is reloaded every second while everybody works: no
 // request is lost, nobody is logged out, no long poll is cut, and people log in.
 func TestReloadEverySecondUnderLoad(t *testing.T) {
-	s := start(t)
+	s := startAlone(t, func(s *rig) string { return s.caddyfile("") })
 	const clicking, waiting, reloads = 16, 8, 5
 	var polling, again atomic.Int64
 	visitor := func() *browser {
@@ -164,7 +164,7 @@ func crowdSize(t *testing.T) int {
 	case testing.Short():
 		return 200
 	case underRace:
-		return 600
+		return 400
 	}
 	return 3000
 }
@@ -175,7 +175,7 @@ func crowdSize(t *testing.T) int {
 func TestATownLogsInAtEightOClock(t *testing.T) {
 	n := crowdSize(t)
 	var connections *crossing
-	s := startWith(t, func(s *rig) string {
+	s := startAlone(t, func(s *rig) string {
 		if connections == nil { // the first time
 			s.cas, connections = casFor(t, n)
 		}
@@ -235,7 +235,7 @@ func TestATownLogsInAtEightOClock(t *testing.T) {
 // server nothing, the storage little, and people who work nothing that they notice,
 // also where the storage is across a network.
 func TestAFloodCostsTheCASServerNothing(t *testing.T) {
-	s := startFaulty(t)
+	s := startAlone(t, func(s *rig) string { return s.onFaultyStorage(s.caddyfile("")) })
 	const honest, hostile = 4, 32
 	people := make([]*browser, honest)
 	for n := range people {

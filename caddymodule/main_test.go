@@ -62,6 +62,12 @@ func start(t *testing.T, lines ...string) *rig {
 func startWith(t *testing.T, config func(*rig) string) *rig {
 	t.Helper()
 	t.Parallel()
+	return startAlone(t, config)
+}
+
+// startAlone is startWith for a test that needs the whole machine.
+func startAlone(t *testing.T, config func(*rig) string) *rig {
+	t.Helper()
 	s := &rig{t: t, cas: castest.Start(t, castest.Options{Users: people()}), upstream: newUpstream(t), config: config, dir: shortDir(t)}
 	s.storage = filepath.Join(s.dir, "data")
 	s.cas.SetSLO(castest.SLO{Mode: castest.SLOSync, Client: &http.Client{Transport: s.transport(), Timeout: 5 * time.Second}})
