@@ -229,14 +229,13 @@ type Requirement struct {
 	Values    []string // one of them, compared without case, accents and punctuation
 }
 
-// met reports whether one of the attribute's values is one of those required. Some
-// ENTs (OpenENT) send several in one, with semicolons.
+// met reports whether one of the attribute's values is one of those required.
 func (r Requirement) met(attributes map[string][]string) bool {
 	if r.Attribute == "" {
 		return true
 	}
 	for _, sent := range attributes[r.Attribute] {
-		for _, value := range strings.FieldsFunc(sent, func(c rune) bool { return c == ';' || c == ',' || c == '|' }) {
+		for _, value := range directory.Several(sent) {
 			folded := directory.Fold(value)
 			for _, wanted := range r.Values {
 				if folded != "" && folded == directory.Fold(wanted) {

@@ -48,7 +48,7 @@ func (e *Entry) HasProfile(profile string) bool {
 	isCategory = isCategory && !strings.HasPrefix(asked, "national")
 	for _, name := range profileAttributes {
 		for _, values := range e.attributes[name] {
-			for _, value := range strings.FieldsFunc(values, func(r rune) bool { return strings.ContainsRune(";,|", r) }) {
+			for _, value := range directory.Several(values) {
 				is, _ := directory.ParseCategory(value)
 				if asked != "" && directory.Fold(value) == asked || isCategory && is == category {
 					return true

@@ -3,7 +3,6 @@ package directory
 import (
 	"context"
 	"errors"
-	"strings"
 	"time"
 )
 
@@ -193,12 +192,11 @@ func (d *Directory) person(c Claim) (who Row) {
 	return who
 }
 
-// sentCategories are the categories that the CAS server sends: in several values
-// or, as OpenENT does, in one with semicolons.
+// sentCategories are the categories that the CAS server sends.
 func (d *Directory) sentCategories(c Claim) map[Category]bool {
 	all := make(map[Category]bool)
 	for _, value := range c.Attributes[d.config.Attributes.Category] {
-		for _, name := range strings.FieldsFunc(value, func(r rune) bool { return r == ';' || r == ',' || r == '|' }) {
+		for _, name := range Several(value) {
 			if category, ok := ParseCategory(name); ok {
 				all[category] = true
 			}

@@ -72,6 +72,12 @@ func ParseCategory(value string) (c Category, ok bool) {
 	return c, ok
 }
 
+// Several takes apart what an ENT sends as one value although it is several, as
+// OpenENT does with semicolons.
+func Several(value string) []string {
+	return strings.FieldsFunc(value, func(r rune) bool { return r == ';' || r == ',' || r == '|' })
+}
+
 // Fold returns a name as names are compared: letters and digits only, lower case,
 // no accents; "Le Goff-D’Æthelred" is "legoffdaethelred".
 func Fold(name string) string {
