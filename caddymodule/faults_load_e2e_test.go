@@ -176,8 +176,10 @@ func TestATownLogsInAtEightOClock(t *testing.T) {
 	n := crowdSize(t)
 	var connections *crossing
 	s := startAlone(t, func(s *rig) string {
-		if connections == nil { // the first time
-			s.cas, connections = casFor(t, n)
+		s.cas, connections = casFor(t, n)
+		if memory, err := os.MkdirTemp("/dev/shm", "pc"); err == nil { // a busy disk is another fault than this one
+			t.Cleanup(func() { _ = os.RemoveAll(memory) })
+			s.storage = memory
 		}
 		return strings.Replace(s.caddyfile(""), "level DEBUG", "level WARN", 1) // as schools have it
 	})

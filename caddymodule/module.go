@@ -269,7 +269,7 @@ func (h *Handler) backChannel(ctx caddy.Context) (*http.Transport, error) {
 		TLSHandshakeTimeout:    5 * time.Second,
 		ForceAttemptHTTP2:      true,
 		MaxConnsPerHost:        casAtOnce,
-		MaxIdleConnsPerHost:    64,
+		MaxIdleConnsPerHost:    casAtOnce, // or a crowd would close and open them all the time
 		IdleConnTimeout:        30 * time.Second,
 		MaxResponseHeaderBytes: 64 << 10,
 	}, nil

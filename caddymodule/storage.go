@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"strings"
 	"sync"
 	"time"
 
@@ -21,6 +22,19 @@ type storage struct {
 	// A file lock is polled once a second when it is contended, so those of this
 	// process queue here first and only one of them asks the storage.
 	local casauth.MemoryStore
+}
+
+// Load implements casauth.Store. The module for Redis that most have, up to its
+// version 1.8.1, says of a server that does not answer that the key does not exist,
+// which would log everybody out whenever Redis restarts. Its lists tell the two apart.
+func (s *storage) Load(ctx context.Context, key string) ([]byte, error) {
+	value, err := s.Storage.Load(ctx, key)
+	if errors.Is(err, fs.ErrNotExist) && strings.Contains(fmt.Sprintf("%T", s.Storage), "redis") {
+		if _, unanswered := s.List(ctx, "pronote_cas/nothing", false); unanswered != nil && !errors.Is(unanswered, fs.ErrNotExist) {
+			return nil, unanswered
+		}
+	}
+	return value, err
 }
 
 // Lock implements casauth.Store.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"sync/atomic"
 	"testing"
@@ -46,6 +47,22 @@ func TestCaddysStoragesKeepTheStoresContract(t *testing.T) {
 	t.Run("one that deletes no more than it is told", func(t *testing.T) {
 		storetest.Run(t, &storage{Storage: &sparing{FileStorage: certmagic.FileStorage{Path: t.TempDir()}}})
 	})
+}
+
+// redisMute is a storage that takes a server which does not answer for one that has
+// nothing, as the module for Redis that most have did.
+type redisMute struct{ sparing }
+
+func (*redisMute) Load(context.Context, string) ([]byte, error) { return nil, fs.ErrNotExist }
+func (*redisMute) List(context.Context, string, bool) ([]string, error) {
+	return nil, errors.New("connection refused")
+}
+
+// Nobody is logged out because a storage cannot be asked.
+func TestAStorageThatDoesNotAnswerIsNotAnEmptyOne(t *testing.T) {
+	if _, err := (&storage{Storage: new(redisMute)}).Load(t.Context(), "pronote_cas/site/sessions/1/a"); err == nil || errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a session that could not be asked for: %v", err)
+	}
 }
 
 // A bucket of a whole school's expired sessions is not deleted at once where each
