@@ -27,7 +27,8 @@ func people() []castest.User {
 			"idPronote": {linesID}, "nom": {"Durand\r\nX-Pronote-Id: " + parentID}, "classe": {"3e\u0085A"},
 		}},
 	)
-	all = append(all, castest.User{Login: nameless, Password: "demo"})
+	all = append(all, castest.User{Login: nameless, Password: "demo"},
+		castest.User{Login: impostor, Attributes: map[string][]string{"idPronote": {pupilID}}})
 	for n := range 300 {
 		all = append(all, castest.User{Login: fmt.Sprintf("eleve%03d", n), Attributes: map[string][]string{"idPronote": {schoolID(n)}}})
 	}
