@@ -244,7 +244,7 @@ func TestEverybodyIsAnsweredInTheirOwnWay(t *testing.T) {
 
 // 8 o'clock: 300 logins at once against a CAS server that takes 300 ms.
 func TestAWholeSchoolLogsInAtOnce(t *testing.T) {
-	s := start(t)
+	s := startAlone(t, func(s *rig) string { return s.caddyfile("") })
 	s.cas.SetFault(castest.Fault{Delay: 300 * time.Millisecond})
 	enter := func(n int) {
 		b := s.browser()
