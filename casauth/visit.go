@@ -87,7 +87,6 @@ type Decision struct {
 	Discovery    bool           // Pass: the answer tells PRONOTE's app where the CAS server is, which is us
 	Location     string         // Redirect: absolute URL; Refuse: where a login would start
 	Person       bool           // Refuse: a person sees the answer, not a script
-	Posted       bool           // Refuse: the person sent a form, which is lost
 	Err          *Error         // Refuse; with other actions, what went wrong without changing the answer
 	Page         OwnPage        // Show
 	Asking       *Asking        // Show: the form of AskPage
@@ -108,7 +107,7 @@ type Decision struct {
 }
 
 func refuse(v *Visit, reason Reason, cause error) Decision {
-	return Decision{Action: Refuse, Person: navigates(v.Request), Posted: posts(v.Request), Err: &Error{Reason: reason, Cause: cause}}
+	return Decision{Action: Refuse, Person: navigates(v.Request), Err: &Error{Reason: reason, Cause: cause}}
 }
 
 // navigates tells a navigation, whose answer a person sees, from a script's
