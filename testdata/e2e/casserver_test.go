@@ -42,15 +42,20 @@ func forEachServer(t *testing.T, test func(*testing.T, casServer)) {
 func (s *casServer) start(t *testing.T, clients ...string) {
 	t.Helper()
 	port := freePorts(t, 1)[0]
-	folder, err := filepath.Abs(filepath.Join("..", "interop", s.name))
+	startInterop(t, s.name, port, "INTEROP_CLIENTS="+strings.Join(clients, " "), "INTEROP_RUN="+filepath.Join(t.TempDir(), "run"))
+	s.base = "http://localhost:" + port + "/cas"
+}
+
+// startInterop starts what is in a folder of testdata/interop, until the test ends.
+func startInterop(t *testing.T, name, port string, env ...string) {
+	t.Helper()
+	folder, err := filepath.Abs(filepath.Join("..", "interop", name))
 	if err != nil {
 		t.Fatal(err)
 	}
-	env := append(os.Environ(), "INTEROP_PORT="+port, "INTEROP_CLIENTS="+strings.Join(clients, " "),
-		"INTEROP_RUN="+filepath.Join(t.TempDir(), "run"))
 	run := func(script string) (string, error) {
 		cmd := exec.Command("bash", filepath.Join(folder, script))
-		cmd.Env = env
+		cmd.Env = append(append(os.Environ(), "INTEROP_PORT="+port), env...)
 		cmd.WaitDelay = time.Second // what it leaves running may hold its output open
 		text, err := cmd.CombinedOutput()
 		return strings.TrimSpace(string(text)), err
@@ -62,17 +67,16 @@ func (s *casServer) start(t *testing.T, clients ...string) {
 		t.Log(text)
 		t.Cleanup(func() {
 			if text, err := run("stop.sh"); err != nil {
-				t.Errorf("stop %s: %v\n%s", s.name, err, text)
+				t.Errorf("stop %s: %v\n%s", name, err, text)
 			}
 		})
 	case errors.Is(err, exec.ErrNotFound):
-		missing(t, "%s is started by a bash script, and there is no bash.", s.name)
+		missing(t, "%s is started by a bash script, and there is no bash.", name)
 	case errors.As(err, &failed) && failed.ExitCode() == 77:
 		missing(t, "%s", text)
 	default:
-		t.Fatalf("start %s: %v\n%s", s.name, err, text)
+		t.Fatalf("start %s: %v\n%s", name, err, text)
 	}
-	s.base = "http://localhost:" + port + "/cas"
 }
 
 // ticket logs p in for service, through the login form where there is no

@@ -3,11 +3,9 @@ package e2e
 import (
 	"crypto/tls"
 	"crypto/x509"
-	"errors"
 	"fmt"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -70,7 +68,7 @@ func throughRelay(t *testing.T, name, protocol string, fold func(string) string)
 	visitor := newPerson(t, "")
 	seen := trusting(t, visitor, authority, strings.TrimPrefix(origin, "https://"))
 	ent.SetSLO(castest.SLO{Mode: castest.SLOSync, Client: &http.Client{Transport: visitor.client.Transport, Timeout: 10 * time.Second}})
-	startClient(t, name, ports[1], "INTEROP_CAS="+origin+"/pronote-cas", "INTEROP_CA="+authority, "INTEROP_PROTOCOL="+protocol)
+	startInterop(t, name, ports[1], "INTEROP_CAS="+origin+"/pronote-cas", "INTEROP_CA="+authority, "INTEROP_PROTOCOL="+protocol)
 
 	espace := origin + "/pronote/eleve.html?fd=1&a=%C3%A9"
 	login := visitor.open(espace)
@@ -177,37 +175,4 @@ func (n noting) RoundTrip(r *http.Request) (*http.Response, error) {
 		*n.seen = append(*n.seen, fmt.Sprint(resp.Status, resp.Header))
 	}
 	return resp, err
-}
-
-// startClient starts a client of testdata/interop until the test ends.
-func startClient(t *testing.T, name, port string, env ...string) {
-	t.Helper()
-	folder, err := filepath.Abs(filepath.Join("..", "interop", name))
-	if err != nil {
-		t.Fatal(err)
-	}
-	run := func(script string) (string, error) {
-		cmd := exec.Command("bash", filepath.Join(folder, script))
-		cmd.Env = append(append(os.Environ(), "INTEROP_PORT="+port), env...)
-		cmd.WaitDelay = time.Second // what it leaves running may hold its output open
-		text, err := cmd.CombinedOutput()
-		return strings.TrimSpace(string(text)), err
-	}
-	text, err := run("start.sh")
-	var failed *exec.ExitError
-	switch {
-	case err == nil:
-		t.Log(text)
-		t.Cleanup(func() {
-			if text, err := run("stop.sh"); err != nil {
-				t.Errorf("stop %s: %v\n%s", name, err, text)
-			}
-		})
-	case errors.Is(err, exec.ErrNotFound):
-		missing(t, "%s is started by a bash script, and there is no bash.", name)
-	case errors.As(err, &failed) && failed.ExitCode() == 77:
-		missing(t, "%s", text)
-	default:
-		t.Fatalf("start %s: %v\n%s", name, err, text)
-	}
 }
