@@ -138,6 +138,15 @@ func TestPeopleAreRecognisedByTheirIdentity(t *testing.T) {
 	}
 }
 
+// The attributes of identity are those that the configuration names.
+func TestTheIdentityIsReadFromTheAttributesNamed(t *testing.T) {
+	s := start(t, "directory {\nmatch identity on\nattributes {\nlast_name prenom\nfirst_name nom\nbirth_date dateNaissance\ncategory ENTPersonProfils\n}\n}")
+	s.imports("Identifiant PRONOTE;Nom;Prénom;Date de naissance;Catégorie\n" + unresolvedID + ";Hugo;Lefèvre;30/11/2012;Élève\n")
+	if got := s.browser().login("/eleve.html", unresolved); !strings.Contains(got.body, unresolvedID) {
+		t.Errorf("%s %s", got.Status, got.body)
+	}
+}
+
 // A directory in a folder of its own keeps its files to itself.
 func TestADirectorysFilesAreForCaddyAlone(t *testing.T) {
 	folder := filepath.Join(t.TempDir(), "annuaire")

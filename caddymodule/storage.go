@@ -161,6 +161,13 @@ func (p pooledDirectory) Destruct() error {
 	return nil
 }
 
+// newPooledDirectory keeps d, and prunes it until nobody uses it any more.
+func newPooledDirectory(d *directory.Directory, retention time.Duration) pooledDirectory {
+	p := pooledDirectory{d, make(chan struct{})}
+	go p.prune(retention)
+	return p
+}
+
 // prune deletes, once a day, who has not been seen for retention.
 func (p pooledDirectory) prune(retention time.Duration) {
 	for next := time.NewTimer(time.Hour); ; next.Reset(24 * time.Hour) { // not at the start, which may be one of many
@@ -185,9 +192,7 @@ func (h *Handler) pooledDirectory(ctx caddy.Context, set *settings) *directory.D
 		case set.memory: // sessions may be lost, who is who must not be
 			elsewhere = &storage{Storage: ctx.Storage()}
 		}
-		d := pooledDirectory{h.sessions.Directory(elsewhere, plan.config), make(chan struct{})}
-		go d.prune(plan.retention)
-		return d
+		return newPooledDirectory(h.sessions.Directory(elsewhere, plan.config), plan.retention)
 	})
 	return shared.(pooledDirectory).Directory
 }
