@@ -15,7 +15,7 @@ import (
 // site is one PRONOTE.net as the configuration has it: what the admin API, the
 // commands and the metrics speak of.
 type site struct {
-	*Handler           // a directive's own; the one outside its matcher where there is no other
+	*Handler           // the site's first directive: sessions and directory are the same for all
 	upstreams []string // where the site's reverse_proxy sends requests, as it dials
 }
 
@@ -59,8 +59,6 @@ func collectSites(routes caddyhttp.RouteList, found map[string]*site) {
 				if s == nil {
 					s = &site{Handler: h}
 					found[h.sessions.Site] = s
-				} else if s.Outside {
-					s.Handler = h
 				}
 				s.upstreams = append(s.upstreams, dialed(routes)...)
 			}
