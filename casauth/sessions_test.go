@@ -216,6 +216,7 @@ func TestStorageThatIsBackIsFoundOutByTheNextLogin(t *testing.T) {
 		}
 		store.gone.Store(false)
 		time.Sleep(storageRetry)
+		synctest.Wait() // watch may be finding out at this very moment
 		if !a.Reachable() {
 			t.Fatal("a login would be refused for ever")
 		}
