@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io/fs"
 	"maps"
 	"net/http"
@@ -55,6 +56,18 @@ func (s *Session) Over() bool {
 // Unseen reports whether the session ended here alone, because the store could not
 // be asked about it any more: it may go on when the store is back.
 func (s *Session) Unseen() bool { return s.unseen.Load() }
+
+// gone is what a session that has ended means to somebody who had found it just
+// before: ErrNoSession, or an ErrStorage where it ended unseen.
+func (s *Session) gone() error {
+	switch {
+	case !s.ended.Load():
+		return nil
+	case s.Unseen():
+		return fmt.Errorf("%w: past the grace", ErrStorage)
+	}
+	return ErrNoSession
+}
 
 // Release says that the response is over.
 func (h *Hold) Release() {
@@ -143,9 +156,9 @@ func (s *Sessions) watch() {
 				err = s.age(ctx, session, false)
 			}
 			if err != nil && !errors.Is(err, ErrNoSession) {
+				s.cache.drop(session)
 				session.unseen.Store(true)
 				session.end() // past the grace: nothing goes on unseen
-				s.cache.drop(session)
 			}
 		}
 		if s.store.stale() > 0 {

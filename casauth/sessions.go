@@ -108,7 +108,10 @@ func (s *Sessions) Lookup(ctx context.Context, value string, person bool) (*Sess
 			return nil, err
 		}
 	}
-	if session.ended.Load() || subtle.ConstantTimeCompare(session.Proof, id.proof[:]) != 1 {
+	if err := session.gone(); err != nil {
+		return nil, err
+	}
+	if subtle.ConstantTimeCompare(session.Proof, id.proof[:]) != 1 {
 		return nil, ErrNoSession
 	}
 	if err := s.age(ctx, session, person); err != nil {
@@ -144,8 +147,8 @@ func (s *Sessions) check(ctx context.Context, session *Session) error {
 	}
 	defer session.checking.give()
 	clock := s.clock()
-	if session.ended.Load() {
-		return ErrNoSession
+	if err := session.gone(); err != nil {
+		return err
 	}
 	if last := session.checked.Load(); last != 0 && clock-last < int64(recheck) {
 		return nil

@@ -205,6 +205,31 @@ func TestStorageGone(t *testing.T) {
 	})
 }
 
+// Past the grace a node gives up what a long poll holds open. A request that had found
+// the session a moment before is not logged out by it: it may go on when the store is back.
+func TestAPollPastTheGraceLogsNobodyOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := new(faulty)
+		a := node(t, store, lifetimes)
+		value := open(t, a, "cdurand", "ST-1")
+		found := expect(t, a, value, nil)
+		var cut atomic.Int64
+		found.Hold(new(Hold), cutting(func() { cut.Add(1) }))
+		store.gone.Store(true)
+		time.Sleep(lifetimes.Grace + 2*recheck)
+		if cut.Load() != 1 {
+			t.Fatalf("the poll was cut %d times, want once", cut.Load())
+		}
+		if err := a.check(t.Context(), found); !errors.Is(err, ErrStorage) {
+			t.Errorf("who had found the session gets %v, want ErrStorage", err)
+		}
+		expect(t, a, value, ErrStorage)
+		store.gone.Store(false)
+		time.Sleep(2 * recheck)
+		expect(t, a, value, nil)
+	})
+}
+
 // With nobody logged in, nothing but a login asks the store: it must be let to.
 func TestStorageThatIsBackIsFoundOutByTheNextLogin(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
