@@ -26,13 +26,15 @@ type storage struct {
 
 // Load implements casauth.Store. The module for Redis that most have, up to its
 // version 1.8.1, says of a server that does not answer that the key does not exist,
-// which would log everybody out whenever Redis restarts. Its lists tell the two apart.
+// which would log everybody out whenever Redis restarts. Its lists tell the two apart;
+// and where one is answered, the server may just have come back, so it is asked again.
 func (s *storage) Load(ctx context.Context, key string) ([]byte, error) {
 	value, err := s.Storage.Load(ctx, key)
 	if errors.Is(err, fs.ErrNotExist) && strings.Contains(fmt.Sprintf("%T", s.Storage), "redis") {
 		if _, unanswered := s.List(ctx, "pronote_cas/nothing", false); unanswered != nil && !errors.Is(unanswered, fs.ErrNotExist) {
 			return nil, unanswered
 		}
+		return s.Storage.Load(ctx, key)
 	}
 	return value, err
 }
