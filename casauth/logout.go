@@ -56,6 +56,10 @@ func (g *Gate) logout(ctx context.Context, v *Visit) Decision {
 	}
 	d := Decision{Action: Redirect, Event: LoggedOut, Session: v.session, Location: g.LogoutURL,
 		Cookies: []http.Cookie{{Name: g.CookieName, MaxAge: -1}, {Name: g.initiationCookie(), MaxAge: -1}}}
+	if v.session == nil && v.storage() != nil {
+		value, _ := cookie(v.Request, g.CookieName) // one, or there would be nothing to ask the store
+		v.session = g.sessions.named(value)
+	}
 	if v.session != nil {
 		if err := g.sessions.End(ctx, v.session); err != nil {
 			d.Err = &Error{Reason: StorageUnavailable, Cause: err} // ended here; the store is told when it is back

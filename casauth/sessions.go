@@ -1,6 +1,7 @@
 package casauth
 
 import (
+	"cmp"
 	"context"
 	"crypto/subtle"
 	"encoding/json"
@@ -138,6 +139,17 @@ func (s *Sessions) admit(ctx context.Context, id cookieID) (*Session, error) {
 		return nil, ErrNoSession
 	}
 	return s.cache.add(newSession(id.key(), where)), nil
+}
+
+// named returns the session that value, a cookie's, names, though the store cannot be
+// asked whether it is there: enough to end it. It is nil for a cookie that is not ours.
+func (s *Sessions) named(value string) *Session {
+	id, ok := decodeCookie(value)
+	secret := s.keys.secret.Load()
+	if !ok || secret == nil || !id.genuine(secret) {
+		return nil
+	}
+	return cmp.Or(s.cache.find(id.key()), newSession(id.key(), s.sessionPath(id.bucket(), id.key())))
 }
 
 // check asks the store whether session is still there.
