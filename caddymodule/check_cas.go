@@ -135,7 +135,7 @@ func (c *checker) casLogin(ctx context.Context, service string) finding {
 // languages, Edifice, django-cas-server, Keycloak, and the codes of CAS 3.0 §2.5.3.
 var unknownService = regexp.MustCompile(`invalid_service|unauthorized_service|not authorized to use|application not authorized|` +
 	`service \S{1,300} (is )?not allowed|unknown service|service (is )?not (registered|authorized|allowed|known)|client not found|` +
-	`(application|service)( non|[^<>.,;:]{0,80} n'est pas) (autoris|d[ée]clar|enregistr|r[ée]f[ée]renc|reconnu)`)
+	`(application|service)( non|[^<>.,;:]{0,80} n'est pas) (autoris|d[ée]clar|enregistr|r[ée]f[ée]renc|reconnu)\pL*`)
 
 // loginPage judges the page at which a login ends up before anybody has typed.
 func (c *checker) loginPage(p webPage, service, host string) finding {

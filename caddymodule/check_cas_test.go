@@ -45,6 +45,8 @@ func TestCheckCASServer(t *testing.T) {
 			step: "cas_login", result: bad, reason: "login_service", says: declare},
 		{name: "service not declared, as Apereo says it in French", cas: onLogin(answering(200, "<p>L&#39;application que vous tentez d'utiliser n’est pas autorisée.</p>")),
 			step: "cas_login", result: bad, reason: "login_service", says: declare},
+		{name: "what the ENT says is quoted to the end of its word", ent: castest.Options{Services: []string{"https://www.exemple.fr/"}},
+			step: "cas_login", result: bad, reason: "login_service", says: map[language]string{fr: "application non autorisée »", "ENT": "application non autorisée »"}},
 		{name: "service not declared, as django-cas-server says it", cas: onLogin(answering(200, "<form><p>Service https://pronote.example.fr/ not allowed</p><input type=password>")),
 			step: "cas_login", result: bad, reason: "login_service", says: declare},
 		{name: "service not declared, as Edifice says it", cas: onLogin(answering(400, "INVALID_SERVICE")),
@@ -116,14 +118,14 @@ func TestCheckMadeUpTicket(t *testing.T) {
 		{name: "nothing there", cas: onValidation(answering(404, "")), result: bad, reason: "ticket_missing", says: map[language]string{fr: "protocol cas3", "ENT": "404"}},
 		{name: "forbidden", cas: onValidation(answering(403, "<title>Access denied</title>")), result: bad, reason: "ticket_forbidden", says: map[language]string{"ENT": "adresse IP"}},
 		{name: "maintenance", fault: castest.Fault{Status: 503, Body: []byte("<title>Maintenance</title>"), ContentType: "text/html"}, result: bad, reason: "ticket_down", says: map[language]string{fr: "Maintenance"}},
-		{name: "redirected", fault: castest.Fault{Redirect: "https://cas.exemple.fr/cas/login?service=x"}, result: bad, reason: "ticket_redirect", says: map[language]string{en: "to https://cas.exemple.fr/cas/login,"}},
+		{name: "redirected", fault: castest.Fault{Redirect: "https://cas.exemple.fr/cas/login?service=x"}, result: bad, reason: "ticket_redirect", says: map[language]string{en: "to https://cas.exemple.fr/cas/login,", "ENT": "renvoie vers https://cas.exemple.fr/cas/login"}},
 		{name: "slow", site: func(h *Handler) { h.CASTimeout = caddy.Duration(50 * time.Millisecond) }, fault: castest.Fault{Delay: 10 * time.Second},
 			result: bad, reason: "ticket_timeout", says: map[language]string{en: "cas_timeout", "ENT": "50ms"}},
-		{name: "another document", cas: onValidation(answering(200, `<answer xmlns="urn:x"/>`)), result: bad, reason: "ticket_unreadable", says: map[language]string{en: "protocol"}},
+		{name: "another document", cas: onValidation(answering(200, `<answer xmlns="urn:x"/>`)), result: bad, reason: "ticket_unreadable", says: map[language]string{en: "protocol", "ENT": "dans quel protocole"}},
 		{name: "SOAP fault", cas: onValidation(answering(500, fmt.Sprintf(samlRefusal, `<SOAP-ENV:Fault><faultcode>SOAP-ENV:Server</faultcode></SOAP-ENV:Fault>`))), result: doubtful, reason: "ticket_soap_fault", says: map[language]string{en: "--login"}},
 		{name: "a parameter is missing", site: cas3, cas: onValidation(answering(200, casRefusal("INVALID_REQUEST"))), result: bad, reason: "ticket_request", says: map[language]string{en: "validate_url"}},
 		{name: "its own error", site: cas3, cas: onValidation(answering(200, casRefusal("INTERNAL_ERROR"))), result: bad, reason: "ticket_internal", says: map[language]string{"ENT": "INTERNAL_ERROR"}},
-		{name: "cut off", fault: castest.Fault{Down: true}, result: bad, reason: "cas_broken"},
+		{name: "cut off", fault: castest.Fault{Down: true}, result: bad, reason: "cas_broken", says: map[language]string{"ENT": "coupe la connexion"}},
 	} {
 		s.step = "cas_ticket"
 		t.Run(s.name, s.test)
