@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"crypto/x509"
 	"encoding/base64"
+	"encoding/json"
 	"encoding/pem"
 	"flag"
 	"math/big"
@@ -205,4 +206,34 @@ func anotherAuthority(t *testing.T) string {
 		t.Fatal(err)
 	}
 	return base64.StdEncoding.EncodeToString(der)
+}
+
+// Whoever runs Caddy with --resume on the machine on which they try the demo gets
+// their own configuration afterwards; and nothing else of it stays behind.
+func TestTheDemoWritesNothingBesideItsFolder(t *testing.T) {
+	config, err := adapt(demoCaddyfile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var written struct {
+		Admin   struct{ Config struct{ Persist *bool } }
+		Storage struct{ Root string }
+		Apps    struct {
+			TLS struct {
+				DisableStorageClean bool `json:"disable_storage_clean"`
+			}
+		}
+	}
+	if err := json.Unmarshal([]byte(config), &written); err != nil {
+		t.Fatal(err)
+	}
+	if p := written.Admin.Config.Persist; p == nil || *p {
+		t.Error("autosave.json becomes the demo's")
+	}
+	if !written.Apps.TLS.DisableStorageClean {
+		t.Error("cleaning the storage leaves an instance.uuid")
+	}
+	if written.Storage.Root != "{DIR}" {
+		t.Errorf("certificates and sessions go into %s", written.Storage.Root)
+	}
 }

@@ -42,6 +42,7 @@ forget    erases a person`,
 			cmd.AddCommand(checkCommand(), demoCommand(), entsCommand(), explainCommand())
 			cmd.AddCommand(traceCommand(), sessionsCommand(), revokeCommand())
 			cmd.AddCommand(importCommand(), exportCommand(), directoryCommand(), forgetCommand())
+			cmd.Args = cobra.NoArgs // or a command that does not exist would show this, and end well
 			cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
 		},
 	})

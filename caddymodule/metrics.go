@@ -65,7 +65,8 @@ func newCounts() *counts {
 	for _, result := range []string{loginStarted, loginOK,
 		string(casauth.CASUnavailable), string(casauth.CASUnreadable), string(casauth.StorageUnavailable),
 		string(casauth.TicketRefused), string(casauth.ServiceRefused), string(casauth.ClockSkew), string(casauth.ForeignTicket),
-		string(casauth.ProxyTicket), string(casauth.UnknownPerson), string(casauth.UnknownIdentifier)} {
+		string(casauth.ProxyTicket), string(casauth.UnknownPerson), string(casauth.UnknownIdentifier),
+		string(casauth.IdentifierConflict), string(casauth.AmbiguousIdentity)} {
 		c.logins.WithLabelValues(result)
 	}
 	for _, result := range []string{ticketIssued, ticketValidated, ticketRefused} {

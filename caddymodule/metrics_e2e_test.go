@@ -82,6 +82,8 @@ func TestMetricsOfALogin(t *testing.T) {
 		`pronote_cas_logins_total{result="ok",site="pronote.example.fr"}`:                                  1,
 		`pronote_cas_logins_total{result="unknown_identifier",site="pronote.example.fr"}`:                  1,
 		`pronote_cas_logins_total{result="cas_unavailable",site="pronote.example.fr"}`:                     0,
+		`pronote_cas_logins_total{result="identifier_conflict",site="pronote.example.fr"}`:                 0,
+		`pronote_cas_logins_total{result="identity_ambiguous",site="pronote.example.fr"}`:                  0,
 		`pronote_cas_validation_duration_seconds_count{site="pronote.example.fr"}`:                         2,
 		`pronote_cas_sessions{site="pronote.example.fr"}`:                                                  1,
 		`pronote_cas_storage_errors_total{site="pronote.example.fr"}`:                                      0,

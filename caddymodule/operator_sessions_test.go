@@ -255,6 +255,22 @@ func TestCommandsWithoutCaddy(t *testing.T) {
 	}
 }
 
+// A slip of the pen in a script must not look like success.
+func TestACommandThatDoesNotExistFails(t *testing.T) {
+	t.Parallel()
+	cmd := caddyCommand("pronote-cas", "revok", "--all")
+	said, err := cmd.CombinedOutput()
+	if err == nil {
+		t.Errorf("it ended well:\n%s", said)
+	}
+	if said, err = caddyCommand("pronote-cas", "revok").CombinedOutput(); err == nil || !strings.Contains(string(said), `unknown command "revok"`) {
+		t.Errorf("%v:\n%s", err, said)
+	}
+	if said, err = caddyCommand("pronote-cas").CombinedOutput(); err != nil || !strings.Contains(string(said), "revoke") {
+		t.Errorf("%v:\n%s", err, said)
+	}
+}
+
 // One of two sites is named, and the other one's people are left alone. PRONOTE hears
 // who was logged out.
 func TestRevokeAtOneOfTwoSites(t *testing.T) {
