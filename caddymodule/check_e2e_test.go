@@ -306,6 +306,18 @@ func TestCheckLoginSaysWhyItLedNowhere(t *testing.T) {
 			}
 		}
 	}
+	for _, unresolved := range []string{"ask", "pass"} { // they get in, and PRONOTE is told nothing
+		s.site = func(h *Handler) { h.Unresolved = unresolved }
+		c := configured{s.build(t, fr)}
+		at, err := c.setOut()
+		if err != nil {
+			t.Fatal(err)
+		}
+		w, err := c.comeBack(t.Context(), ticketFor{at.Service, ent.Ticket("hugo.lefevre", at.Service)})
+		if err != nil || w.Result != doubtful || w.Reason != "walk_unknown" || !strings.Contains(w.What, "X-Pronote-Id") || len(w.Headers) > 0 {
+			t.Errorf("unresolved %s: %v %+v", unresolved, err, w)
+		}
+	}
 	two := configured{s.build(t, en), s.build(t, en)}
 	if _, err := two.setOut(); err == nil || !strings.Contains(err.Error(), "--site") {
 		t.Errorf("of two sites one has to be chosen: %v", err)

@@ -61,6 +61,9 @@ func (c *checker) walk(ctx context.Context, service, ticket string) walked {
 	} else if who, unknown := c.gate.WhoIs(ctx, answer); unknown != nil {
 		f = wrong("walk_nobody", "cause", unknown.Error())
 	} else {
+		if who.PronoteID == "" { // with ask and pass they get in
+			f = doubt("walk_unknown", "user", answer.User, "header", c.identity.pronoteID, "unresolved", c.Unresolved)
+		}
 		header := make(http.Header)
 		c.identity.set(header, &who)
 		w.Headers = make(map[string]string)

@@ -138,6 +138,7 @@ var checkEnglish = map[string]words{
 
 	"walk_login":   {what: "The ENT answers: {user}"},
 	"walk_refused": {what: "The ENT refuses this ticket ({code})", cause: "{detail}", cure: "a ticket is good once and for seconds: start again, and paste the address at once"},
+	"walk_unknown": {what: "The ENT answers: {user}; but no PRONOTE identifier is found, and PRONOTE would not get {header}", cause: "neither the ENT nor the directory says it; unresolved {unresolved} does not refuse the login", cure: "ask the ENT for the attribute, name in identifier the one that carries it, or import PRONOTE's export"},
 	"walk_nobody":  {what: "The ENT answers, but who it is in PRONOTE is not known", cause: "{cause}", cure: "ask the ENT for the attribute, or name in identifier the one that carries the PRONOTE identifier"},
 	"walk_headers": {what: "PRONOTE would get:"},
 	"walk_open":    {what: "Open this address in a browser, in a private window, and log in:"},

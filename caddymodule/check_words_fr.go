@@ -142,6 +142,7 @@ var checkFrench = map[string]words{
 
 	"walk_login":   {what: "L’ENT répond : {user}"},
 	"walk_refused": {what: "L’ENT refuse ce ticket ({code})", cause: "{detail}", cure: "un ticket ne sert qu’une fois et ne vit que quelques secondes : recommencez, et collez l’adresse tout de suite"},
+	"walk_unknown": {what: "L’ENT répond : {user} ; mais aucun identifiant PRONOTE n’est trouvé, et PRONOTE ne recevrait pas {header}", cause: "ni l’ENT ni l’annuaire ne le donnent ; unresolved {unresolved} ne refuse pas la connexion", cure: "demandez l’attribut à l’ENT, nommez dans identifier celui qui le porte, ou importez l’export de PRONOTE", toENT: "Bonjour, pourriez-vous envoyer à notre service {home} l’attribut idPronote (identifiant PRONOTE à 16 caractères) ?"},
 	"walk_nobody":  {what: "L’ENT répond, mais on ne sait qui c’est dans PRONOTE", cause: "{cause}", cure: "demandez l’attribut à l’ENT, ou nommez dans identifier celui qui porte l’identifiant PRONOTE", toENT: "Bonjour, pourriez-vous envoyer à notre service {home} l’attribut idPronote (identifiant PRONOTE à 16 caractères) ?"},
 	"walk_headers": {what: "PRONOTE recevrait :"},
 	"walk_open":    {what: "Ouvrez cette adresse dans un navigateur, en fenêtre privée, et connectez-vous :"},
