@@ -216,7 +216,7 @@ func byHand(cmd *cobra.Command, whom examined, p *printer) error {
 	ticket, ok := pastedTicket(pasted, t.Service)
 	if !ok {
 		said := tables[p.speaks]["walk_no_url"]
-		return fmt.Errorf("%s: %s", said.what, said.cure)
+		return fmt.Errorf("%s%s %s", said.what, p.speaks.colon(), said.cure)
 	}
 	w, err := whom.comeBack(cmd.Context(), ticketFor{t.Service, ticket})
 	if err != nil {
@@ -264,7 +264,7 @@ func (p *printer) line(l line) {
 	fmt.Fprintf(p.out, "  %s %s (%s)\n", marks[l.Result], l.What, lasted(l.TookMS))
 	for _, more := range []struct{ name, text string }{{"cause", l.Cause}, {"cure", l.Cure}, {"to_ent", l.ToENT}} {
 		if more.text != "" {
-			fmt.Fprintf(p.out, "      %s%s %s\n", tables[p.speaks][more.name].what, p.colon(), more.text)
+			fmt.Fprintf(p.out, "      %s%s %s\n", tables[p.speaks][more.name].what, p.speaks.colon(), more.text)
 		}
 	}
 }
@@ -274,14 +274,6 @@ func lasted(ms int64) string {
 		return fmt.Sprintf("%d ms", ms)
 	}
 	return fmt.Sprintf("%.1f s", float64(ms)/1000)
-}
-
-// colon has a space before it in French.
-func (p *printer) colon() string {
-	if p.speaks == fr {
-		return " :"
-	}
-	return ":"
 }
 
 func (p *printer) walked(w walked) {

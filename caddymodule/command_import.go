@@ -86,8 +86,8 @@ func openFile(cmd *cobra.Command, name string) (io.ReadCloser, error) {
 		if broken, ok := errors.AsType[*fs.PathError](err); ok {
 			err = broken.Err
 		}
-		return nil, fmt.Errorf("%s: %w", fmt.Sprintf(both{
-			"the file %q cannot be opened", "le fichier « %s » ne peut être ouvert"}.in(spoken()), name), err)
+		return nil, fmt.Errorf("%s%s %w", fmt.Sprintf(both{
+			"the file %q cannot be opened", "le fichier « %s » ne peut être ouvert"}.in(spoken()), name), spoken().colon(), err)
 	}
 	if info, err := file.Stat(); err == nil && info.IsDir() {
 		_ = file.Close()

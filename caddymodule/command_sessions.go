@@ -189,9 +189,9 @@ func hear(res *http.Response, value any) error {
 
 // brokenOff is why an answer was not read to its end.
 func brokenOff(err error) error {
-	return fmt.Errorf("%s: %w", both{
+	return fmt.Errorf("%s%s %w", both{
 		"Caddy's answer broke off or cannot be read",
-		"la réponse de Caddy s’est interrompue ou ne peut être lue"}.in(spoken()), err)
+		"la réponse de Caddy s’est interrompue ou ne peut être lue"}.in(spoken()), spoken().colon(), err)
 }
 
 func printJSON(out io.Writer, value any) error {

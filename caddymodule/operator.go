@@ -36,6 +36,14 @@ func spoken() language {
 	return fr
 }
 
+// colon has a space before it in French.
+func (l language) colon() string {
+	if l == fr {
+		return " :"
+	}
+	return ":"
+}
+
 // operator is somebody at a terminal who asks a running Caddy.
 type operator struct {
 	address string // of Caddy's admin endpoint; "": as Caddy's own commands find it
@@ -90,7 +98,7 @@ func (o *operator) send(method, name string, query url.Values, header http.Heade
 		}
 		return nil, errors.New(said.in(spoken()))
 	}
-	return nil, fmt.Errorf("%s (%s): %w", both{
+	return nil, fmt.Errorf("%s (%s)%s %w", both{
 		"Caddy does not answer: is it running, and is its admin endpoint there?",
-		"Caddy ne répond pas : est-il lancé, et son point d’administration est-il à cette adresse ?"}.in(spoken()), address, err)
+		"Caddy ne répond pas : est-il lancé, et son point d’administration est-il à cette adresse ?"}.in(spoken()), address, spoken().colon(), err)
 }

@@ -135,7 +135,7 @@ func TestWhatIsNotImportedSaysWhy(t *testing.T) {
 		{"another mode", []string{"--mode", "all", good}, "or --mode partial (some people", ""},
 		{"no file", []string{"--mode", "full"}, "name one file", "indiquez un fichier"},
 		{"two files", []string{"--mode", "full", good, good}, "name one file", ""},
-		{"a file that is not there", []string{"--mode", "full", s.dir + "/none.xml"}, `none.xml" cannot be opened: no such file`, "none.xml » ne peut être ouvert"},
+		{"a file that is not there", []string{"--mode", "full", s.dir + "/none.xml"}, `none.xml" cannot be opened: no such file`, "none.xml » ne peut être ouvert : no such file"},
 		{"a folder", []string{"--mode", "full", s.dir}, "is a folder", "est un dossier"},
 		{"encrypted", []string{"--mode", "full", s.file("chiffre.xml", encrypted)}, `choose no recipient ("aucun") under "Les données exportées peuvent être déchiffrées par"`, "en choisissant « aucun » sous « Les données exportées peuvent être déchiffrées par »"},
 		{"empty", []string{"--mode", "full", s.file("vide.csv", "")}, "There is nobody in this file", ""},
