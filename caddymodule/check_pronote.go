@@ -190,7 +190,7 @@ func (u *upstreamCheck) judge(p webPage, to, rewritten *url.URL) finding {
 		return wrong("redirect_private_service", append(pairs, "origin", prefixOf(service))...)
 	case service != "" && serviceIn(rewritten.Query()) != service && !forwards:
 		return wrong("redirect_half", append(pairs, "origin", prefixOf(service))...)
-	case service != "":
+	case service != "" && login.Names(rewritten.Host):
 		return fine("redirect_delegated", pairs...)
 	case private && p.header.Get("Location") != "" && rewritten.Host != "":
 		return wrong("redirect_private", append(pairs, "origin", rewritten.Scheme+"://"+rewritten.Host)...)

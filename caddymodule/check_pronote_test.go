@@ -71,6 +71,8 @@ func TestCheckPronote(t *testing.T) {
 		{name: "ENT, forwarded", site: atENT(withRelay(internal(private), func(h *Handler) { h.Relay.Forward = true })), pronote: onEspace(toLogin(ent, private+"/eleve.html")),
 			step: "pronote_redirect", result: good, reason: "redirect_delegated"},
 		{name: "ENT", site: atENT(), pronote: onEspace(toLogin(ent, public+"/eleve.html")), step: "pronote_redirect", result: good, reason: "redirect_delegated"},
+		{name: "another ENT than the gate's", site: atENT(), pronote: onEspace(toLogin("https://cas.autre.exemple.fr", public+"/eleve.html")),
+			step: "pronote_redirect", result: doubtful, reason: "redirect_elsewhere", says: map[language]string{fr: "cas.autre.exemple.fr"}},
 		{name: "ENT, private address", site: atENT(), pronote: onEspace(toLogin(ent, private+"/eleve.html")),
 			step: "pronote_redirect", result: bad, reason: "redirect_private_service", says: map[language]string{en: "internal_url " + private, fr: "URL publique"}},
 		{name: "ENT, one half mended", site: atENT(internal(private)), pronote: onEspace(toLogin(ent, private+"/eleve.html")),
