@@ -22,6 +22,7 @@ func Run(t *testing.T, store casauth.Store) {
 	t.Run("a list has the children, or all below", func(t *testing.T) { lists(t, store) })
 	t.Run("a lock has one holder", func(t *testing.T) { locks(t, store) })
 	t.Run("a lock that is held is given up with the context", func(t *testing.T) { gives(t, store) })
+	t.Run("a lock leaves alone the value that has its name", func(t *testing.T) { namesakes(t, store) })
 }
 
 func values(t *testing.T, store casauth.Store) {
@@ -129,4 +130,22 @@ func gives(t *testing.T, store casauth.Store) {
 		t.Error(err)
 	}
 	_ = store.Unlock(t.Context(), "gives") // the end of the test
+}
+
+func namesakes(t *testing.T, store casauth.Store) {
+	const name = "namesakes/ticket"
+	for range 2 { // the lock first, then the value
+		if err := store.Lock(t.Context(), name); err != nil {
+			t.Fatal(err)
+		}
+		if err := store.Store(t.Context(), name, []byte("value")); err != nil {
+			t.Error(err)
+		}
+		if err := store.Unlock(t.Context(), name); err != nil {
+			t.Error(err)
+		}
+		if value, err := store.Load(t.Context(), name); string(value) != "value" {
+			t.Errorf("the value is %q, %v", value, err)
+		}
+	}
 }
