@@ -41,8 +41,20 @@ type guard struct {
 }
 
 func (g *guard) Load(ctx context.Context, key string) (value []byte, err error) {
-	return do(g, ctx, func(ctx context.Context) ([]byte, error) { return g.store.Load(ctx, key) })
+	return do(g, ctx, func(ctx context.Context) ([]byte, error) {
+		value, err := g.store.Load(ctx, key)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			if _, other := g.store.Load(ctx, "pronote_cas/nothing"); errors.Is(other, fs.ErrNotExist) {
+				return nil, &unreadable{err}
+			}
+		}
+		return value, err
+	})
 }
+
+// unreadable says that a store that answers cannot read one key, such as a file that
+// belongs to root: nobody else has to be kept out because of it.
+type unreadable struct{ error }
 
 func (g *guard) List(ctx context.Context, prefix string, recursive bool) (keys []string, err error) {
 	keys, err = do(g, ctx, func(ctx context.Context) ([]string, error) { return g.store.List(ctx, prefix, recursive) })
@@ -54,6 +66,9 @@ func (g *guard) List(ctx context.Context, prefix string, recursive bool) (keys [
 
 func (g *guard) Store(ctx context.Context, key string, value []byte) error {
 	_, err := do(g, ctx, func(ctx context.Context) (struct{}, error) { return struct{}{}, g.store.Store(ctx, key, value) })
+	if errors.Is(err, fs.ErrNotExist) { // its folder vanished
+		return fmt.Errorf("%w: %v", ErrStorage, err)
+	}
 	return err
 }
 
@@ -68,6 +83,9 @@ func (g *guard) Delete(ctx context.Context, key string) error {
 // Lock may wait for another holder, so it has a longer time and does not count
 // as a failing store.
 func (g *guard) Lock(ctx context.Context, name string) error {
+	if !g.reachable() {
+		return ErrStorage
+	}
 	ctx, cancel := context.WithTimeout(ctx, lockTimeout)
 	defer cancel()
 	done := make(chan error)
@@ -130,7 +148,13 @@ func do[T any](g *guard, ctx context.Context, ask func(context.Context) (T, erro
 			g.down.Store(0)
 			return a.value, a.err
 		}
-		g.fail()
+		if one := (*unreadable)(nil); errors.As(a.err, &one) {
+			g.failures.Add(1)
+			g.retry.Store(0)
+			g.down.Store(0)
+		} else {
+			g.fail()
+		}
 		return none, fmt.Errorf("%w: %w", ErrStorage, a.err)
 	case <-ctx.Done():
 		g.fail()

@@ -1,0 +1,75 @@
+package casauth
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// oneUnreadable is a store with a record that cannot be read: a bad sector, or a file
+// that belongs to root.
+type oneUnreadable struct {
+	faulty
+	key atomic.Value
+}
+
+func (s *oneUnreadable) Load(ctx context.Context, key string) ([]byte, error) {
+	if key == s.key.Load() {
+		return nil, errGone
+	}
+	return s.faulty.Load(ctx, key)
+}
+
+func TestOneUnreadableRecordKeepsNobodyElseOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := new(oneUnreadable)
+		a := node(t, store, lifetimes)
+		bad, good := open(t, a, "unlucky", "ST-1"), open(t, a, "other", "ST-2")
+		store.key.Store(expect(t, a, bad, nil).path)
+		b := node(t, store, lifetimes)
+		for n := range 10 {
+			expect(t, b, bad, ErrStorage) // not logged out, for nobody knows
+			if !b.Reachable() {
+				t.Fatal("nobody can log in")
+			}
+			expect(t, b, good, nil)
+			open(t, b, "new", fmt.Sprint("ST-new-", n))
+			time.Sleep(recheck)
+		}
+		store.gone.Store(true) // and a store that is gone is still noticed
+		expect(t, b, bad, ErrStorage)
+		if b.Reachable() {
+			t.Error("a ticket would be spent for nothing")
+		}
+	})
+}
+
+// nowhere is a store whose folders vanish while something is written into them.
+type nowhere struct{ MemoryStore }
+
+func (*nowhere) Store(context.Context, string, []byte) error { return fs.ErrNotExist }
+
+func TestWhatCouldNotBeWrittenIsNotMerelyAbsent(t *testing.T) {
+	if err := Guard(new(nowhere)).Store(t.Context(), "a", nil); !errors.Is(err, ErrStorage) || errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("writing: %v, want ErrStorage", err)
+	}
+}
+
+func TestALockIsNotWaitedForWhereTheStoreIsGone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := new(faulty)
+		store.gone.Store(true)
+		g := Guard(store)
+		if _, err := g.Load(t.Context(), "a"); !errors.Is(err, ErrStorage) {
+			t.Fatal(err)
+		}
+		if err := g.Lock(t.Context(), "a"); !errors.Is(err, ErrStorage) {
+			t.Errorf("locking: %v, want ErrStorage", err)
+		}
+	})
+}
