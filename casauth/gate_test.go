@@ -505,25 +505,6 @@ func TestStorageGoneLetsNobodyNewIn(t *testing.T) {
 	}
 }
 
-// Somebody leaves the school's computer while the storage cannot be asked about their
-// session, at a node that does not know it. Their cookie opens nothing when it is back.
-func TestALogoutCountsWhereTheSessionCannotBeSeen(t *testing.T) {
-	g := newGated(t, nil)
-	opened := g.login("/eleve.html", pupil)
-	kept := g.cookies["__Host-pronote_cas"]
-	g.sessions.cache.drop(opened.Session)
-	g.store.gone.Store(true)
-	if d := g.visit(http.MethodGet, "/pronote-cas/logout"); d.Event != LoggedOut || d.Err == nil || d.Err.Reason != StorageUnavailable {
-		t.Fatalf("logout: %s, %v; want one that the store has to be told", outcome(d), d.Err)
-	}
-	g.store.gone.Store(false)
-	time.Sleep(storageRetry + recheck/2)
-	g.cookies["__Host-pronote_cas"] = kept
-	if d := g.visit(http.MethodGet, "/eleve.html"); outcome(d) != "login" {
-		t.Errorf("the cookie after the logout: %s, want a login", outcome(d))
-	}
-}
-
 func BenchmarkDecide(b *testing.B) {
 	origin, err := address.ParseOrigin(public)
 	if err != nil {

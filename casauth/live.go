@@ -150,17 +150,8 @@ func (s *Sessions) watch() {
 		case <-tick.C:
 		}
 		ctx := context.Background()
-		for _, session := range s.cache.all(func(session *Session) bool { return !session.idle() }) {
-			err := s.check(ctx, session)
-			if err == nil {
-				err = s.age(ctx, session, false)
-			}
-			if err != nil && !errors.Is(err, ErrNoSession) {
-				s.cache.drop(session)
-				session.unseen.Store(true)
-				session.end() // past the grace: nothing goes on unseen
-			}
-		}
+		busy := s.cache.all(func(session *Session) bool { return !session.idle() })
+		_ = eightAtATime(len(busy), func(i int) error { s.watchOne(ctx, busy[i]); return nil })
 		if s.store.stale() > 0 {
 			_, _ = s.store.Load(ctx, s.keys.path) // or at night nobody would find out that it is back
 		}
@@ -178,18 +169,42 @@ func (s *Sessions) watch() {
 	}
 }
 
+// watchOne looks after a session that has a response under way.
+func (s *Sessions) watchOne(ctx context.Context, session *Session) {
+	err := s.check(ctx, session)
+	if err == nil {
+		err = s.age(ctx, session, false)
+	}
+	if err != nil && !errors.Is(err, ErrNoSession) {
+		s.cache.drop(session)
+		session.unseen.Store(true)
+		session.end() // past the grace: nothing goes on unseen
+	}
+}
+
 // keep writes down when people were last here, one after the other, so that a
 // slow store is never asked by a crowd.
 func (s *Sessions) keep() {
 	for {
 		select {
-		case <-s.stop:
-			return
 		case session := <-s.flush:
-			at, _ := json.Marshal(session.seen.Load())
-			_ = s.store.Store(context.Background(), seenPath(session.path), at) // best effort: the next request writes again
+			s.keepOne(session)
+		case <-s.stop:
+			for { // whose turn was still to come; who takes over reads it in the store
+				select {
+				case session := <-s.flush:
+					s.keepOne(session)
+				default:
+					return
+				}
+			}
 		}
 	}
+}
+
+func (s *Sessions) keepOne(session *Session) {
+	at, _ := json.Marshal(session.seen.Load())
+	_ = s.store.Store(context.Background(), seenPath(session.path), at) // best effort: the next request writes again
 }
 
 // flushEvery is how much a node's knowledge of a person's last request may lag

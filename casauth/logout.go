@@ -56,16 +56,21 @@ func (g *Gate) logout(ctx context.Context, v *Visit) Decision {
 	}
 	d := Decision{Action: Redirect, Event: LoggedOut, Session: v.session, Location: g.LogoutURL,
 		Cookies: []http.Cookie{{Name: g.CookieName, MaxAge: -1}, {Name: g.initiationCookie(), MaxAge: -1}}}
-	if v.session == nil && v.storage() != nil {
-		value, _ := cookie(v.Request, g.CookieName) // one, or there would be nothing to ask the store
-		v.session = g.sessions.named(value)
-	}
-	if v.session != nil {
-		if err := g.sessions.End(ctx, v.session); err != nil {
-			d.Err = &Error{Reason: StorageUnavailable, Cause: err} // ended here; the store is told when it is back
+	var ended string
+	var err error
+	switch {
+	case v.session != nil:
+		ended, err = v.session.path, g.sessions.End(ctx, v.session)
+	case v.storage() != nil:
+		value, _ := cookie(v.Request, g.CookieName)
+		if ended, err = g.sessions.EndUnasked(ctx, value); ended == "" {
+			return refuse(v, StorageUnavailable, err) // and the cookie stays, for it may open something
 		}
-		d.Farewells = g.farewells(ctx, v.session.path)
 	}
+	if err != nil {
+		d.Err = &Error{Reason: StorageUnavailable, Cause: err} // ended here; the store is told when it is back
+	}
+	d.Farewells = g.farewells(ctx, ended)
 	return d
 }
 
@@ -122,16 +127,22 @@ func (g *Gate) singleLogout(ctx context.Context, v *Visit) (Decision, bool) {
 	if callback != "" {
 		d.ContentType, d.Body = "application/javascript; charset=utf-8", callback+"(true);"
 	}
+	var failed error
 	for _, ticket := range tickets {
 		user := g.sessions.userFrom(ticket) // before it is forgotten
 		ended, err := g.sessions.EndTicket(ctx, ticket)
 		if err != nil {
-			return refuse(v, StorageUnavailable, err), true
+			failed = err // the others count all the same
 		}
 		if ended != "" {
 			d.Ended, d.User = true, user
 		}
 		d.Farewells = append(d.Farewells, g.farewells(ctx, ended)...)
+	}
+	if failed != nil {
+		refused := refuse(v, StorageUnavailable, failed)
+		refused.Farewells = d.Farewells
+		return refused, true
 	}
 	return d, true
 }

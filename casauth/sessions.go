@@ -1,7 +1,6 @@
 package casauth
 
 import (
-	"cmp"
 	"context"
 	"crypto/subtle"
 	"encoding/json"
@@ -141,17 +140,6 @@ func (s *Sessions) admit(ctx context.Context, id cookieID) (*Session, error) {
 	return s.cache.add(newSession(id.key(), where)), nil
 }
 
-// named returns the session that value, a cookie's, names, though the store cannot be
-// asked whether it is there: enough to end it. It is nil for a cookie that is not ours.
-func (s *Sessions) named(value string) *Session {
-	id, ok := decodeCookie(value)
-	secret := s.keys.secret.Load()
-	if !ok || secret == nil || !id.genuine(secret) {
-		return nil
-	}
-	return cmp.Or(s.cache.find(id.key()), newSession(id.key(), s.sessionPath(id.bucket(), id.key())))
-}
-
 // check asks the store whether session is still there.
 func (s *Sessions) check(ctx context.Context, session *Session) error {
 	if err := session.checking.take(ctx); err != nil {
@@ -166,6 +154,9 @@ func (s *Sessions) check(ctx context.Context, session *Session) error {
 		return nil
 	}
 	stored, err := s.load(ctx, session.path)
+	if s.pending.has(session.path) {
+		err = fs.ErrNotExist // ended here, and the store does not know yet
+	}
 	clock = s.clock()
 	switch {
 	case err == nil:
@@ -243,7 +234,31 @@ func (s *Sessions) remove(ctx context.Context, where string) error {
 	if err != nil {
 		s.pending.add(where)
 	}
+	if found := s.cached(where); found != nil { // by a request that came before the store was told
+		s.cache.drop(found)
+		found.end()
+	}
 	return err
+}
+
+// EndUnasked ends the session that value, a cookie's, would open, for whoever leaves
+// while Lookup cannot ask the store: that we wrote the cookie is enough to know where
+// it lies. It returns the session's name; "" where not even that can be known. An
+// ErrStorage with a name is that of End.
+func (s *Sessions) EndUnasked(ctx context.Context, value string) (ended string, err error) {
+	id, ok := decodeCookie(value)
+	if !ok {
+		return "", ErrNoSession
+	}
+	secret, err := s.keys.load(ctx)
+	if err != nil {
+		return "", err
+	}
+	if !id.genuine(secret) {
+		return "", ErrNoSession
+	}
+	where := s.sessionPath(id.bucket(), id.key())
+	return where, s.remove(ctx, where)
 }
 
 // EndTicket ends the session that was made from ticket, on whichever node, and
