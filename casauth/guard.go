@@ -16,7 +16,7 @@ var ErrStorage = errors.New("storage unreachable")
 const (
 	storageTimeout = 2 * time.Second  // an answer that takes longer counts as none
 	lockTimeout    = 15 * time.Second // a lock that a crash left behind goes stale after ten (certmagic)
-	storageRetry   = time.Second      // after a failure, one caller in this time asks again
+	storageRetry   = time.Second      // after a failure, one caller in this time asks again, or in more where many hang
 	storageAtOnce  = 16               // operations under way; the clock of a login in a crowd starts when its turn comes
 )
 
@@ -36,6 +36,7 @@ type guard struct {
 	retry atomic.Int64 // since start: when the store may be asked again; 0: it answers
 	turns chan struct{}
 
+	stuck    atomic.Int64 // operations that were given up and have not come back
 	failures atomic.Uint64
 	down     atomic.Int64 // since start: the first failure since the last answer; 0: it answers
 }
@@ -157,16 +158,26 @@ func do[T any](g *guard, ctx context.Context, ask func(context.Context) (T, erro
 		}
 		return none, fmt.Errorf("%w: %w", ErrStorage, a.err)
 	case <-ctx.Done():
+		g.stuck.Add(1)
+		go func() {
+			<-answers
+			g.stuck.Add(-1)
+			if at, soon := g.retry.Load(), int64(time.Since(g.start)+storageRetry); at > soon {
+				g.retry.CompareAndSwap(at, soon)
+			}
+		}()
 		g.fail()
 		return none, fmt.Errorf("%w: no answer in %s", ErrStorage, storageTimeout)
 	}
 }
 
+// fail puts off the next question, the longer the more are stuck: in a network file
+// system that hangs each holds a thread, and Go ends the process at ten thousand.
 func (g *guard) fail() {
 	now := time.Since(g.start)
 	g.failures.Add(1)
 	g.down.CompareAndSwap(0, max(int64(now), 1))
-	g.retry.Store(int64(now + storageRetry))
+	g.retry.Store(int64(now + storageRetry + time.Duration(g.stuck.Load())*storageRetry/50))
 }
 
 // stale returns since when the store has not answered; 0 while it does.

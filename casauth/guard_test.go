@@ -73,3 +73,37 @@ func TestALockIsNotWaitedForWhereTheStoreIsGone(t *testing.T) {
 		}
 	})
 }
+
+// hanging is a store on a network file system that hangs: nothing comes back before the
+// file system does.
+type hanging struct {
+	MemoryStore
+	back  chan struct{}
+	stuck atomic.Int64
+}
+
+func (s *hanging) Load(ctx context.Context, key string) ([]byte, error) {
+	s.stuck.Add(1)
+	<-s.back
+	s.stuck.Add(-1)
+	return s.MemoryStore.Load(ctx, key)
+}
+
+// Each question that hangs holds a thread, and at ten thousand of them Go ends the
+// process, with all that Caddy serves besides.
+func TestAStoreThatHangsOvernightDoesNotFillTheProcess(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := &hanging{back: make(chan struct{})}
+		s := node(t, store, lifetimes)
+		expect(t, s, newCookie(&[32]byte{}, 1<<31, ticketKey{}), ErrStorage) // the first to find out
+		time.Sleep(12 * time.Hour)
+		if stuck := store.stuck.Load(); stuck < 100 || stuck > 3000 {
+			t.Errorf("%d questions hang", stuck)
+		}
+		close(store.back)
+		time.Sleep(2 * recheck)
+		if !s.Reachable() || s.Health().Stale != 0 {
+			t.Error("it is back, and not found out")
+		}
+	})
+}
