@@ -226,6 +226,28 @@ func TestALogoutDuringAnOutageOutlivesAReload(t *testing.T) {
 	t.Logf("a logout during an outage was stored %s after the storage was back", took)
 }
 
+// A reload closes the storage of the configuration before, which still has responses
+// under way: a logout after it cuts them all the same.
+func TestALogoutAfterAReloadCutsWhatBeganBefore(t *testing.T) {
+	s := startFaulty(t)
+	b := s.browser()
+	b.login("/eleve.html", pupil)
+	waiting := b.begin(http.MethodPost, poll, false, nil)
+	s.reload()
+	if got := b.status("/eleve.html"); got != http.StatusOK {
+		t.Errorf("after the reload: %d", got)
+	}
+	b.get("/pronote-cas/logout")
+	select {
+	case got := <-waiting.over:
+		if got.StatusCode != http.StatusUnauthorized {
+			t.Errorf("the poll ended with %d %q", got.StatusCode, got.body)
+		}
+	case <-time.After(10 * time.Second):
+		t.Error("the poll goes on after its person has left")
+	}
+}
+
 // Clocks that jump, here or at the ENT: nobody is let in whom the clock forbids, and
 // nobody is locked out because a clock was ahead once.
 func TestClocksThatJump(t *testing.T) {

@@ -3,9 +3,11 @@ package caddymodule
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -19,7 +21,10 @@ func init() { caddy.RegisterModule(new(faultyStorage)) }
 
 // faultyStorage is Caddy's file storage, which fails as the file next to its folder
 // says: real disks are filled, and slowed down, by root alone.
-type faultyStorage struct{ certmagic.FileStorage }
+type faultyStorage struct {
+	certmagic.FileStorage
+	closed *atomic.Bool
+}
 
 // storageFault is what goes wrong in operations on keys that contain Key. The zero
 // value is a storage that works.
@@ -32,7 +37,7 @@ type storageFault struct {
 }
 
 func (*faultyStorage) CaddyModule() caddy.ModuleInfo {
-	return caddy.ModuleInfo{ID: "caddy.storage.faulty", New: func() caddy.Module { return new(faultyStorage) }}
+	return caddy.ModuleInfo{ID: "caddy.storage.faulty", New: func() caddy.Module { return &faultyStorage{closed: new(atomic.Bool)} }}
 }
 
 func (s *faultyStorage) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
@@ -42,12 +47,22 @@ func (s *faultyStorage) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	return nil
 }
 
+// Cleanup closes it at once, as the module for Redis that most have does, whoever of the
+// configuration before is still at work.
+func (s *faultyStorage) Cleanup() error {
+	s.closed.Store(true)
+	return nil
+}
+
 func (s *faultyStorage) CertMagicStorage() (certmagic.Storage, error) { return s, nil }
 
 // suffer plays the fault of an operation on key.
 func (s *faultyStorage) suffer(key string, writes bool) error {
 	if strings.HasPrefix(key, "pronote_cas/") {
 		s.count()
+	}
+	if s.closed.Load() {
+		return errors.New("client is closed")
 	}
 	var f storageFault
 	data, err := os.ReadFile(s.Path + ".fault")

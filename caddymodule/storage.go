@@ -199,9 +199,31 @@ var pool = caddy.NewUsagePool()
 
 type pooledSessions struct{ *casauth.Sessions }
 
+// heirs are by site the sessions of all configurations that are loaded, the latest last.
+var heirs = struct {
+	sync.Mutex
+	of map[string][]*casauth.Sessions
+}{of: make(map[string][]*casauth.Sessions)}
+
+func newPooledSessions(store casauth.Store, c casauth.SessionConfig) pooledSessions {
+	p := pooledSessions{casauth.NewSessions(store, c)}
+	heirs.Lock()
+	defer heirs.Unlock()
+	heirs.of[c.Site] = append(heirs.of[c.Site], p.Sessions)
+	return p
+}
+
 // Destruct implements caddy.Destructor.
 func (p pooledSessions) Destruct() error {
-	p.Close()
+	heirs.Lock()
+	defer heirs.Unlock()
+	left := slices.DeleteFunc(heirs.of[p.Site], func(s *casauth.Sessions) bool { return s == p.Sessions })
+	if heirs.of[p.Site] = left; len(left) == 0 {
+		delete(heirs.of, p.Site)
+		p.Close()
+		return nil
+	}
+	p.CloseFor(left[len(left)-1])
 	return nil
 }
 
@@ -225,7 +247,7 @@ func (h *Handler) pooledSessions(ctx caddy.Context, set *settings) *casauth.Sess
 	}
 	c := set.session
 	key := fmt.Sprintf("sessions %s %s %s %s %s", c.Site, where, time.Duration(c.TTL), c.Idle, c.Grace)
-	sessions := h.shared(key, func() caddy.Destructor { return pooledSessions{casauth.NewSessions(store, c)} })
+	sessions := h.shared(key, func() caddy.Destructor { return newPooledSessions(store, c) })
 	return sessions.(pooledSessions).Sessions
 }
 

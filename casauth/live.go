@@ -150,6 +150,9 @@ func (s *Sessions) watch() {
 		case <-tick.C:
 		}
 		ctx := context.Background()
+		if next := s.heir.Load(); next != nil {
+			s.bequeath(next) // and what has begun since
+		}
 		busy := s.cache.all(func(session *Session) bool { return !session.idle() })
 		_ = eightAtATime(len(busy), func(i int) error { s.watchOne(ctx, busy[i]); return nil })
 		if s.store.stale() > 0 {
@@ -165,6 +168,24 @@ func (s *Sessions) watch() {
 				s.cache.drop(session)
 			}
 			_ = s.sweep(ctx) // what stays is swept next time
+		}
+	}
+}
+
+// bequeath gives next the responses under way and the logouts that the store has yet to
+// be told.
+func (s *Sessions) bequeath(next *Sessions) {
+	for _, where := range s.pending.all() {
+		next.pending.add(where)
+		s.pending.done(where)
+	}
+	for _, session := range s.cache.all(func(session *Session) bool { return !session.idle() }) {
+		same := newSession(session.key, session.path)
+		same.record = session.record
+		same.fresh(max(next.clock()-(s.clock()-session.good.Load()), 1), time.Unix(0, session.seen.Load()))
+		same = next.cache.add(same)
+		if session.handOver(same); same.ended.Load() {
+			same.end() // it ended meanwhile
 		}
 	}
 }
@@ -270,16 +291,23 @@ func (p *pending) retry(remove func(string) error) {
 	if !p.some.Load() {
 		return
 	}
-	p.mu.Lock()
-	paths := slices.Collect(maps.Keys(p.paths))
-	p.mu.Unlock()
-	for _, where := range paths {
+	for _, where := range p.all() {
 		if remove(where) != nil {
 			return
 		}
-		p.mu.Lock()
-		delete(p.paths, where)
-		p.some.Store(len(p.paths) > 0)
-		p.mu.Unlock()
+		p.done(where)
 	}
+}
+
+func (p *pending) all() []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Collect(maps.Keys(p.paths))
+}
+
+func (p *pending) done(where string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.paths, where)
+	p.some.Store(len(p.paths) > 0)
 }

@@ -2,6 +2,7 @@ package casauth
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -190,4 +191,63 @@ func TestManyPollsAreWatchedInTime(t *testing.T) {
 			t.Errorf("%d of %d were cut", cut.Load(), people)
 		}
 	})
+}
+
+// A reload closes the store of the configuration before. What that has left, the sessions
+// of the next one look after: a logout cuts its responses, and one that its store could
+// not be told of is told.
+func TestWhatAReloadLeavesIsLookedAfter(t *testing.T) {
+	for name, known := range map[string]bool{"a request came first": true, "none did": false} {
+		t.Run(name, func(t *testing.T) { synctest.Test(t, func(t *testing.T) { looksAfter(t, known) }) })
+	}
+}
+
+func looksAfter(t *testing.T, known bool) {
+	shared := new(MemoryStore)
+	closing, opening := &behind{MemoryStore: shared}, &behind{MemoryStore: shared}
+	before := NewSessions(closing, lifetimes)
+	polls, left := open(t, before, "cdurand", "ST-1"), open(t, before, "other", "ST-2")
+	var cut atomic.Int64
+	expect(t, before, polls, nil).Hold(new(Hold), cutting(func() { cut.Add(1) }))
+	closing.gone.Store(true)
+	if err := before.End(t.Context(), expect(t, before, left, nil)); !errors.Is(err, ErrStorage) {
+		t.Fatal(err)
+	}
+	after := node(t, opening, lifetimes)
+	if known {
+		expect(t, after, polls, nil)
+	}
+	before.CloseFor(after)
+	expect(t, after, left, ErrNoSession)
+	time.Sleep(lifetimes.Grace + 2*recheck)
+	if cut.Load() != 0 {
+		t.Error("the poll was cut with nobody gone")
+	}
+	if _, err := after.EndTicket(t.Context(), "ST-1"); err != nil {
+		t.Fatal(err)
+	}
+	if cut.Load() != 1 {
+		t.Errorf("the poll was cut %d times, want once", cut.Load())
+	}
+	expect(t, node(t, shared, lifetimes), left, ErrNoSession)
+}
+
+// behind is a way to a store that can be closed.
+type behind struct {
+	*MemoryStore
+	gone atomic.Bool
+}
+
+func (b *behind) Load(ctx context.Context, key string) ([]byte, error) {
+	if b.gone.Load() {
+		return nil, errGone
+	}
+	return b.MemoryStore.Load(ctx, key)
+}
+
+func (b *behind) Delete(ctx context.Context, key string) error {
+	if b.gone.Load() {
+		return errGone
+	}
+	return b.MemoryStore.Delete(ctx, key)
 }

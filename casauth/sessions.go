@@ -10,6 +10,7 @@ import (
 	"path"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/pronote-cas/caddy-pronote-cas/casauth/directory"
@@ -45,6 +46,7 @@ type Sessions struct {
 	unknown chan struct{} // held while the store is asked about a ticket that this node knows nothing of
 	flush   chan *Session
 	stop    chan struct{}
+	heir    atomic.Pointer[Sessions] // who looks after what is left; nil: nobody but these
 }
 
 // NewSessions returns the sessions of one site in store, and starts what keeps
@@ -83,6 +85,14 @@ func (s *Sessions) Reachable() bool { return s.store.reachable() }
 // they end by themselves: after a reload, long polls go on for minutes. So do the
 // tries to tell the store of logouts that it could not be told.
 func (s *Sessions) Close() { close(s.stop) }
+
+// CloseFor is Close where the same site has other sessions now, next: it is they who
+// look after what is left, for a reload closes the store of these.
+func (s *Sessions) CloseFor(next *Sessions) {
+	s.heir.Store(next)
+	s.bequeath(next)
+	s.Close()
+}
 
 // clock is the monotonic time since start, never 0: a wall clock that jumps
 // must not make an old answer of the store young.
