@@ -33,14 +33,16 @@ type storage struct {
 // out to answer, it may just have come back, so it is asked again.
 func (s *storage) Load(ctx context.Context, key string) ([]byte, error) {
 	value, err := s.Storage.Load(ctx, key)
-	module := strings.ToLower(fmt.Sprintf("%T", s.Storage))
-	if errors.Is(err, fs.ErrNotExist) && (strings.Contains(module, "redis") || strings.Contains(module, "s3")) {
-		if err := s.answers(ctx); err != nil {
-			return nil, err
-		}
-		return s.Storage.Load(ctx, key)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return value, err
 	}
-	return value, err
+	if module := strings.ToLower(fmt.Sprintf("%T", s.Storage)); !strings.Contains(module, "redis") && !strings.Contains(module, "s3") {
+		return nil, err
+	}
+	if unanswered := s.answers(ctx); unanswered != nil {
+		return nil, unanswered
+	}
+	return s.Storage.Load(ctx, key)
 }
 
 // answers tells a storage that has nothing from one that is away: lists say so.
@@ -128,11 +130,11 @@ func (s *storage) Delete(ctx context.Context, key string) error {
 	if info, err := s.Stat(ctx, key); err == nil && info.IsTerminal {
 		return s.deleteOne(ctx, key)
 	}
-	below, err := s.List(ctx, key, true)
+	keys, err := s.List(ctx, key, true)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	if done, err := s.deleteEach(ctx, below); err != nil || !done {
+	if done, err := s.deleteEach(ctx, keys); err != nil || !done {
 		return err
 	}
 	return s.deleteOne(ctx, key)
