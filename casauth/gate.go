@@ -164,7 +164,11 @@ func (g *Gate) session(ctx context.Context, v *Visit, person bool) (*Session, er
 	if v.tossed = found > 1; found != 1 {
 		return nil, ErrNoSession
 	}
-	return g.sessions.Lookup(ctx, value, person)
+	s, err := g.sessions.Lookup(ctx, value, person)
+	if s != nil && s.PronoteID == "" && g.Unresolved == DenyUnresolved {
+		return nil, ErrNoSession // from before the configuration said so
+	}
+	return s, err
 }
 
 // open reports whether target needs no login.

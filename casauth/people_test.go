@@ -119,6 +119,26 @@ func TestASessionWithoutAnIdentifierOpensNothing(t *testing.T) {
 	}
 }
 
+// A session that was to be asked, or let pass, must not open everything once the
+// configuration says deny.
+func TestDenyHoldsForSessionsFromBeforeIt(t *testing.T) {
+	for _, before := range []Unresolved{AskUnresolved, PassUnresolved} {
+		g := newGated(t, func(c *Config) { c.Unresolved = before })
+		g.login("/", nameless)
+		g.Unresolved = DenyUnresolved // a reload, or a node that is a configuration ahead
+		if d := g.visit(http.MethodGet, "/eleve.html"); d.Event != LoginStarted || d.Session != nil {
+			t.Errorf("from %s to deny: %s", before, outcome(d))
+		}
+		if d := g.visit(http.MethodPost, "/appelfonction/3/1/2", "Sec-Fetch-Mode", "cors"); outcome(d) != string(SessionRequired) {
+			t.Errorf("from %s to deny, a call: %s", before, outcome(d))
+		}
+		g.Unresolved = before
+		if d := g.visit(http.MethodGet, "/eleve.html"); d.Event == LoginStarted {
+			t.Errorf("%s: the session is gone: %+v", before, d)
+		}
+	}
+}
+
 // A code alone must never let a pupil become a teacher, and neither must a form that
 // another site, or a neighbour below the same domain, makes the browser send.
 func TestTheFormBindsWithProofAlone(t *testing.T) {
