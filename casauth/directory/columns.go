@@ -23,7 +23,7 @@ type values [fields]string
 // what we write ourselves, folded.
 var names = map[string]field{
 	"idpn": fieldID, "idpronote": fieldID, "identifiantpronote": fieldID, "idpronoteent": fieldID,
-	"identifiantpronoteent": fieldID, "idproduit": fieldID, "pronoteid": fieldID,
+	"identifiantpronoteent": fieldID, "idproduit": fieldID, "pronoteid": fieldID, "pronoteidentifier": fieldID,
 	"identifiantcas": fieldUser, "idcas": fieldUser, "idpartenaire": fieldUser, "casidentifier": fieldUser,
 	"categorie": fieldCategory, "categories": fieldCategory, "category": fieldCategory, "profil": fieldCategory,
 	"nom": fieldLastName, "nomdefamille": fieldLastName, "lastname": fieldLastName,

@@ -12,7 +12,7 @@ import (
 // readCSV reads a list with a header row: separated by semicolons as Excel does
 // in French, by tabs as copied from PRONOTE's Client, or by commas.
 func (f *file) readCSV(r io.Reader) error {
-	text := bufio.NewReaderSize(r, 64<<10)
+	text := bufio.NewReaderSize(&lineEnds{bufio.NewReader(r)}, 64<<10)
 	start := ahead(text)
 	if bytes.HasPrefix(bytes.ToLower(start), []byte("sep=")) { // Excel's own first line
 		if _, err := text.ReadSlice('\n'); err != nil {
@@ -77,6 +77,27 @@ func (f *file) addCells(columns []field, cells []string, number int) error {
 		return nil
 	}
 	return f.add(&v, "", number)
+}
+
+// lineEnds reads text whose lines may end with a carriage return alone, as in Excel's
+// "CSV (Macintosh)": the whole list would be one header otherwise.
+type lineEnds struct{ text *bufio.Reader }
+
+func (l *lineEnds) Read(p []byte) (int, error) {
+	n, err := l.text.Read(p)
+	for i, c := range p[:n] {
+		if c != '\r' {
+			continue
+		}
+		next := p[i+1 : n]
+		if len(next) == 0 {
+			next, _ = l.text.Peek(1) // an error comes again
+		}
+		if !bytes.HasPrefix(next, []byte{'\n'}) {
+			p[i] = '\n'
+		}
+	}
+	return n, err
 }
 
 func reader(r io.Reader, separator rune) *csv.Reader {

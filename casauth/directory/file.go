@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -305,14 +306,16 @@ func clipped(value string) string {
 	return value
 }
 
-// numbers counts lines and remembers the first few of them.
+// numbers counts lines and remembers the first few of them, in whatever order they
+// come.
 type numbers struct {
 	count int
 	first []int
 }
 
 func (n *numbers) add(number int) {
-	if n.count++; len(n.first) < 5 {
-		n.first = append(n.first, number)
-	}
+	n.count++
+	at, _ := slices.BinarySearch(n.first, number)
+	n.first = slices.Insert(n.first, at, number)
+	n.first = n.first[:min(5, len(n.first))]
 }

@@ -74,7 +74,8 @@ func TestEveryFormAndEncodingGivesTheSameRows(t *testing.T) {
 	if err != nil || len(want) != 4 {
 		t.Fatal(want, err)
 	}
-	forms := map[string]string{"csv ;": school, "csv ,": asCSV, "tsv": asTSV, "sep=": "sep=;\r\n" + school, "blank lines": "\r\n \n" + school}
+	forms := map[string]string{"csv ;": school, "csv ,": asCSV, "tsv": asTSV, "sep=": "sep=;\r\n" + school, "blank lines": "\r\n \n" + school,
+		"old Mac": strings.ReplaceAll(school, "\n", "\r"), "Windows": strings.ReplaceAll(school, "\n", "\r\n")}
 	for _, declared := range []string{"UTF-8", "windows-1252", "ISO-8859-1", "utf-16", "iso-8859-15"} {
 		forms["xml "+declared] = fmt.Sprintf(asXML, declared)
 	}
@@ -123,7 +124,10 @@ func TestAFileThatCannotBeTakenIsRefusedWithTheSentenceThatHelps(t *testing.T) {
 		{"XML with empty identifiers", `<Export><Eleve IDPN="" Nom="x"/></Export>`, ImportEmpty, 0, "nobody"},
 		{"another CSV", "a;b\n1;2\n", ImportForeign, 0, "Identifiant PRONOTE"},
 		{"prose", "Madame, Monsieur,\nbonjour", ImportForeign, 0, "Identifiant PRONOTE"},
-		{"a page", "<html><body>404</body></html>", ImportForeign, 0, "Identifiant PRONOTE"},
+		{"a page", "<html><body>404</body></html>", ImportForeign, 0, "web page"},
+		{"a page that says so", "<!DOCTYPE html>\n<meta charset=utf-8><table><tr><td>" + lea + "</table>", ImportForeign, 0, "web page"},
+		{"XML without any identifier", `<Eleves><Eleve Nom="Petit" Prenom="Jade"/></Eleves>`, ImportForeign, 0, "IDPN"},
+		{"a title above the header", "Élèves de 6A;;\n" + head + lea + ";a;x\n", ImportForeign, 0, "first row"},
 		{"Excel", "PK\x03\x04aaaaaaaa", ImportSpreadsheet, 0, "CSV"},
 		{"old Excel", "\xD0\xCF\x11\xE0aaaa", ImportSpreadsheet, 0, "CSV"},
 		{"a code twice", head + lea + ";a;x\n" + hugo + ";b;x\n" + lea + ";c;x\n", ImportDuplicateCode, 0, "lines 2 and 4"},
@@ -193,5 +197,48 @@ func TestAnUploadThatBreaksOffIsNotTakenInPart(t *testing.T) {
 				t.Errorf("%d bytes: %v", at, err)
 			}
 		}
+	}
+}
+
+// PRONOTE's XML leaves out what somebody does not have: who has no identifier must not
+// be lost without a word.
+func TestPeopleWithoutAnIdentifierInXMLAreCounted(t *testing.T) {
+	r := put(t, open(newMemory()), Partial, `<Export>
+<Eleve Nom="Petit" Prenom="Jade"/>
+<Eleve IDPN="`+lea+`"><Identite><Nom>x</Nom><Prenom>y</Prenom></Identite></Eleve>
+<Personnel><Nom>Sans</Nom><Prenom>Code</Prenom></Personnel>
+<Classe Nom="6A"/></Export>`)
+	if r.Read != 1 || !slices.ContainsFunc(r.Warnings, func(w string) bool { return strings.Contains(w, "left out: 2 (lines 2, 4)") }) {
+		t.Errorf("%d read, %q", r.Read, r.Warnings)
+	}
+}
+
+// A sheet that `caddy pronote-cas export` wrote, in either language, can be filled in
+// and imported.
+func TestWhatIsExportedCanBeImported(t *testing.T) {
+	for _, lang := range []string{"fr", "en"} {
+		d := open(newMemory())
+		put(t, d, Full, school)
+		e, err := d.Export(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		var sheet strings.Builder
+		if err := e.WriteCSV(&sheet, lang); err != nil {
+			t.Fatal(err)
+		}
+		if r := put(t, d, Partial, sheet.String()); r.Unchanged != 4 {
+			t.Errorf("%s: %+v", lang, r)
+		}
+	}
+}
+
+func TestTheFirstLinesAreNamedInOrder(t *testing.T) {
+	var n numbers
+	for _, line := range []int{9, 3, 7, 8, 2, 6, 4} {
+		n.add(line)
+	}
+	if got := n.in("line", "lines"); got != "7 (lines 2, 3, 4, 6, 7, …)" {
+		t.Error(got)
 	}
 }

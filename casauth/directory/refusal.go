@@ -84,8 +84,14 @@ func refuseEmpty() *ImportError {
 
 func refuseForeign() *ImportError {
 	return refuse(ImportForeign, 0,
-		`This is not a list of PRONOTE identifiers: no column, attribute or element is called "Identifiant PRONOTE" (or "Id. PRONOTE-ENT", "IDPN", "idPronote"). Import the XML of "Exporter les identifiants PRONOTE", or a list copied from the Client with its header row.`,
-		`Ce n’est pas une liste d’identifiants PRONOTE : aucune colonne, aucun attribut ni élément ne s’appelle « Identifiant PRONOTE » (ou « Id. PRONOTE-ENT », « IDPN », « idPronote »). Importez le XML de « Exporter les identifiants PRONOTE », ou une liste copiée du Client avec sa ligne de titres.`)
+		`This is not a list of PRONOTE identifiers: no column (by the titles in the first row), attribute or element is called "Identifiant PRONOTE" (or "Id. PRONOTE-ENT", "IDPN", "idPronote"). Import the XML of "Exporter les identifiants PRONOTE", or a list copied from the Client with its header row.`,
+		`Ce n’est pas une liste d’identifiants PRONOTE : aucune colonne (d’après les titres de la première ligne), aucun attribut ni élément ne s’appelle « Identifiant PRONOTE » (ou « Id. PRONOTE-ENT », « IDPN », « idPronote »). Importez le XML de « Exporter les identifiants PRONOTE », ou une liste copiée du Client avec sa ligne de titres.`)
+}
+
+func refuseWebPage() *ImportError {
+	return refuse(ImportForeign, 0,
+		"This is a web page, even if it is called .xls or .xml. Import the XML of \"Exporter les identifiants PRONOTE\", or a list copied from the Client with its header row.",
+		"C’est une page web, même si son nom finit par .xls ou .xml. Importez le XML de « Exporter les identifiants PRONOTE », ou une liste copiée du Client avec sa ligne de titres.")
 }
 
 func refuseSpreadsheet() *ImportError {

@@ -51,9 +51,10 @@ const (
 // ministry's framework for ENTs), which number or abbreviate them.
 var categories = map[string]Category{
 	"eleve": Eleve, "etudiant": Eleve, "national1": Eleve, "nationalelv": Eleve,
-	"responsable": Responsable, "responsableeleve": Responsable, "responsablelegal": Responsable, "parent": Responsable,
-	"parenteleve": Responsable, "parentdeleve": Responsable, "national2": Responsable, "nationaltut": Responsable,
-	"professeur": Professeur, "enseignant": Professeur, "prof": Professeur, "national3": Professeur, "nationalens": Professeur,
+	"responsable": Responsable, "responsableeleve": Responsable, "responsablelegal": Responsable, "responsableslegaux": Responsable,
+	"responsabledeleve": Responsable, "responsablesdeleve": Responsable, "parent": Responsable,
+	"parenteleve": Responsable, "parentdeleve": Responsable, "parentsdeleve": Responsable, "national2": Responsable, "nationaltut": Responsable,
+	"professeur": Professeur, "enseignant": Professeur, "prof": Professeur, "national3": Professeur, "nationalens": Professeur, "nationaldoc": Professeur,
 	"personnel": Personnel, "national4": Personnel, "national5": Personnel, "national6": Personnel,
 	"nationaldir": Personnel, "nationalevs": Personnel, "nationaleta": Personnel,
 	"accompagnant": Accompagnant, "tuteur": Tuteur, "maitredestage": Tuteur,

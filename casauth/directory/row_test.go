@@ -40,7 +40,8 @@ func TestCategoriesGoByPronotesWordsAndTheProfilesOfENTs(t *testing.T) {
 	for in, want := range map[string]Category{
 		"Élève": Eleve, "ELEVES": Eleve, "National_1": Eleve, "national 1": Eleve, "National_ELV": Eleve,
 		"Responsable": Responsable, "Parents": Responsable, "National_2": Responsable,
-		"Professeurs": Professeur, "Enseignant": Professeur, "National_3": Professeur,
+		"Parents d’élèves": Responsable, "Parent d'élève": Responsable, "Responsables légaux": Responsable, "Responsables d’élèves": Responsable,
+		"Professeurs": Professeur, "Enseignant": Professeur, "National_3": Professeur, "National_DOC": Professeur,
 		"Personnels": Personnel, "National_4": Personnel, "Accompagnants": Accompagnant,
 		"Tuteurs": Tuteur, "MaitreDeStage": Tuteur, "Maîtres de stage": Tuteur,
 		"": "", "National_9": "", "Inspecteur": "", "s": "", "maitres": "",

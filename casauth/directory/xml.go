@@ -18,6 +18,7 @@ type element struct {
 	has      [fields]bool
 	text     []byte
 	parent   bool // there are elements in it
+	person   bool // it is called what a person is
 }
 
 func (e *element) set(f field, value string) {
@@ -35,6 +36,7 @@ func (e *element) set(f field, value string) {
 // nowhere.
 func (f *file) readXML(r io.Reader) error {
 	d := xml.NewDecoder(r)
+	identified := false                                                                // there was a PRONOTE identifier, be it empty
 	d.CharsetReader = func(_ string, r io.Reader) (io.Reader, error) { return r, nil } // it is UTF-8 by now
 	var open []element
 	for {
@@ -49,10 +51,16 @@ func (f *file) readXML(r io.Reader) error {
 		}
 		switch t := token.(type) {
 		case xml.Directive:
+			if name := strings.Fields(strings.ToLower(string(t))); len(name) > 1 && name[1] == "html" {
+				return refuseWebPage()
+			}
 			return refuseDoctype(number)
 		case xml.StartElement:
-			if encrypted(t) {
+			switch {
+			case encrypted(t):
 				return refuseEncrypted()
+			case len(open) == 0 && strings.EqualFold(t.Name.Local, "html"):
+				return refuseWebPage()
 			}
 			if len(open) == maxDepth {
 				return refuseBroken(number)
@@ -67,6 +75,7 @@ func (f *file) readXML(r io.Reader) error {
 			if n == 0 || open[n-1].name != t.Name.Space+":"+t.Name.Local {
 				return refuseBroken(number)
 			}
+			identified = identified || open[n-1].has[fieldID]
 			if err := f.end(open); err != nil {
 				return err
 			}
@@ -76,7 +85,7 @@ func (f *file) readXML(r io.Reader) error {
 	switch {
 	case len(f.lines) > 0:
 		return nil
-	case f.without.count > 0:
+	case identified:
 		return refuseEmpty()
 	}
 	return refuseForeign()
@@ -110,7 +119,7 @@ func (f *file) start(open []element, t xml.StartElement, number int) []element {
 		e.category = open[n-1].category
 	}
 	if own, ok := ParseCategory(t.Name.Local); ok {
-		e.category = own
+		e.category, e.person = own, true
 	}
 	for _, a := range t.Attr {
 		if a.Name.Space != "xmlns" {
@@ -130,6 +139,9 @@ func (f *file) end(open []element) error {
 	e := &open[n-1]
 	if e.has[fieldID] {
 		return f.add(&e.values, e.category, e.line)
+	}
+	if e.person && e.has[fieldLastName] && e.has[fieldFirstName] {
+		f.without.add(e.line) // PRONOTE leaves out what somebody does not have
 	}
 	if !e.parent && n > 1 {
 		_, name, _ := strings.Cut(e.name, ":")
