@@ -145,7 +145,9 @@ stand above it.`,
 				return lines.Encode(found)
 			}
 			if len(found) == 0 {
-				return fmt.Errorf("no ENT matches %q: try a département (31), or part of a name; `cas_url` takes any address", strings.Join(words, " "))
+				return fmt.Errorf(both{
+					"no ENT matches %q: try a département (31), or part of a name; `cas_url` takes any address",
+					"aucun ENT ne correspond à « %s » : essayez un département (31) ou une partie du nom ; `cas_url` accepte toute adresse"}.in(spoken()), strings.Join(words, " "))
 			}
 			return listENTs(cmd.OutOrStdout(), found)
 		},
@@ -156,17 +158,18 @@ stand above it.`,
 
 func listENTs(out io.Writer, ents []ent.ENT) error {
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "KEY\tNAME\tDÉPARTEMENTS\tADDRESS\tPROTOCOL")
+	in := spoken()
+	fmt.Fprintln(table, both{"KEY\tNAME\tDÉPARTEMENTS\tADDRESS\tPROTOCOL", "CLÉ\tNOM\tDÉPARTEMENTS\tADRESSE\tPROTOCOLE"}.in(in))
 	for _, e := range ents {
 		address, spoken := e.CASURL, e.Protocol
 		switch {
 		case e.Obsolete:
-			address = "(no longer runs)"
+			address = both{"(no longer runs)", "(n’existe plus)"}.in(in)
 			if e.ReplacedBy != "" {
-				address = "(no longer runs: see " + e.ReplacedBy + ")"
+				address = fmt.Sprintf(both{"(no longer runs: see %s)", "(n’existe plus : voir %s)"}.in(in), e.ReplacedBy)
 			}
 		case e.NotCAS != "":
-			address = "(no CAS server: " + e.NotCAS + ")"
+			address = both{"(no CAS server: " + e.NotCAS + ")", "(pas un serveur CAS)"}.in(in) // the list itself is in English
 		case address == "":
 			address = e.Pattern
 		}

@@ -153,7 +153,7 @@ func (o *observer) resolved(d *casauth.Decision, n *note) {
 	}
 	person := zap.String("person", n.Person)
 	if before := d.Resolved.Previous; before != "" {
-		o.log.Warn("the ENT now sends another PRONOTE identifier for this person: see `caddy pronote-cas export`",
+		o.log.Warn("the ENT now sends another PRONOTE identifier for this person, which counts from now on: see `caddy pronote-cas directory`",
 			append(o.who("before", before, "now", d.Resolved.PronoteID), person)...)
 	}
 	if c := d.Resolved.Conflict; c != nil {

@@ -102,7 +102,7 @@ func TestDirectoryWarnings(t *testing.T) {
 			{"person": "p1", "before": parentID, "now": pupilID},
 			{"person": "p2", "held_by": "pseudonym of n", "user": pupil, "held_by_user": parent, "pronote_id": pupilID},
 		} {
-			if all[i].Level != zapcore.WarnLevel || !strings.Contains(all[i].Message, "caddy pronote-cas export") {
+			if all[i].Level != zapcore.WarnLevel || !strings.Contains(all[i].Message, [...]string{"caddy pronote-cas directory", "caddy pronote-cas export"}[i]) {
 				t.Errorf("%s %s", all[i].Level, all[i].Message)
 			}
 			for name, value := range want {

@@ -316,3 +316,28 @@ func TestATerminalIsSafeFromWhatPeopleAreCalled(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 }
+
+// The list is what a school looks at first; it speaks as the other commands do.
+func TestTheListOfENTsSpeaksFrenchAndEnglish(t *testing.T) {
+	for language, want := range map[string][]string{
+		"C":           {"DÉPARTEMENTS  ", "ADDRESS", "(no longer runs: see kosmos_occitanie)", "no ENT matches"},
+		"fr_FR.UTF-8": {"DÉPARTEMENTS  ", "ADRESSE", "(n’existe plus : voir kosmos_occitanie)", "aucun ENT ne correspond à « nowhere »"},
+	} {
+		t.Setenv("LC_ALL", language)
+		out := new(bytes.Buffer)
+		for _, words := range []string{"31", "nowhere"} {
+			cmd := entsCommand()
+			cmd.SilenceErrors, cmd.SilenceUsage = true, true
+			cmd.SetOut(out)
+			cmd.SetArgs([]string{words})
+			if err := cmd.Execute(); err != nil {
+				out.WriteString(err.Error())
+			}
+		}
+		for _, part := range want {
+			if !strings.Contains(out.String(), part) {
+				t.Errorf("%s: %q is not in\n%s", language, part, out)
+			}
+		}
+	}
+}

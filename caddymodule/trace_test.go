@@ -164,3 +164,13 @@ func TestTraceRefusals(t *testing.T) {
 		}
 	}
 }
+
+// Forgetting the wrong holder altogether would erase the row that the right one needs.
+func TestTheAdviceOnAConflictKeepsTheRow(t *testing.T) {
+	do := advised["identifier_conflict"].do
+	for _, text := range []string{do.En, do.Fr} {
+		if !strings.Contains(text, "forget --user ID --keep-row`") {
+			t.Error(text)
+		}
+	}
+}

@@ -55,7 +55,7 @@ var advised = map[string]advice{
 		both{"One person: give them their PRONOTE identifier in the directory (`caddy pronote-cas import`). Many: has the ENT stopped sending the attribute named by `identifier`?", "Une seule personne : compléter l’annuaire (`caddy pronote-cas import`). Beaucoup : l’ENT envoie-t-il encore l’attribut nommé par `identifier` ?"}},
 	"identifier_conflict": {
 		both{"Another account of the ENT already holds the person's PRONOTE identifier.", "Un autre compte de l’ENT détient déjà l’identifiant PRONOTE de la personne."},
-		both{"`caddy pronote-cas export` names both: find out whose it is, and `caddy pronote-cas forget` the other.", "`caddy pronote-cas export` nomme les deux : chercher à qui il appartient, puis `caddy pronote-cas forget` pour l’autre."}},
+		both{"`caddy pronote-cas export` names both: find out whose it is, and take it from the other with `caddy pronote-cas forget --user ID --keep-row`.", "`caddy pronote-cas export` nomme les deux : chercher à qui il appartient, puis le retirer à l’autre avec `caddy pronote-cas forget --user ID --keep-row`."}},
 	"identity_ambiguous": {
 		both{"Several people in the directory have this name, birth date and category.", "Plusieurs personnes de l’annuaire ont ces nom, date de naissance et catégorie."},
 		both{"Import a file with the CAS identifier of each of them, or have the ENT send the PRONOTE identifier.", "Importer un fichier avec l’identifiant CAS de chacune, ou faire envoyer l’identifiant PRONOTE par l’ENT."}},

@@ -38,7 +38,7 @@ var english = tongue{
 		},
 		UnknownIdentifier: {
 			Title:  "Your account is not linked to PRONOTE",
-			Lead:   "You are logged in to the ENT, the school’s online portal, but no PRONOTE identifier was found for your account.",
+			Lead:   "You are logged in to the ENT, the school’s online portal, but it could not be found out who you are in PRONOTE.",
 			Next:   "Contact the school office, who can link your account to PRONOTE.",
 			Action: "Use another account",
 			Admin:  "The ENT sent no valid PRONOTE identifier for this account, and the directory does not know it. Ask the ENT to send the attribute, or name in `identifier` the one that holds it. Failing that, import PRONOTE’s export with `caddy pronote-cas import` and choose `unresolved ask`; `caddy pronote-cas export` lists the accounts concerned.",

@@ -41,7 +41,7 @@ var french = tongue{
 		},
 		UnknownIdentifier: {
 			Title:  "Votre compte n’est pas relié à PRONOTE",
-			Lead:   "Votre connexion à l’ENT a réussi, mais aucun identifiant PRONOTE n’a été trouvé pour votre compte.",
+			Lead:   "Votre connexion à l’ENT a réussi, mais il n’a pas été possible de savoir qui vous êtes dans PRONOTE.",
 			Next:   "Contactez le secrétariat de l’établissement, qui pourra relier votre compte à PRONOTE.",
 			Action: "Utiliser un autre compte",
 			Admin:  "L’ENT n’a pas envoyé d’identifiant PRONOTE valide pour ce compte, et l’annuaire ne le connaît pas. Demandez à l’ENT d’envoyer l’attribut, ou nommez dans `identifier` celui qui le contient. Sinon, importez l’export de PRONOTE avec `caddy pronote-cas import` et choisissez `unresolved ask` ; `caddy pronote-cas export` donne la liste des comptes concernés.",

@@ -190,3 +190,14 @@ func TestWaitAndDate(t *testing.T) {
 		}
 	}
 }
+
+// A page says what happened and then why: "no identifier was found" and "the
+// identifier belongs to somebody else" cannot both be true.
+func TestAConflictIsNotCalledAMissingIdentifier(t *testing.T) {
+	for _, tongue := range tongues {
+		said, because := tongue.say(Page{Kind: UnknownIdentifier, Cause: CauseConflict})
+		if because == "" || strings.Contains(said.Lead, "identifi") {
+			t.Errorf("%s: %s %s", tongue.tag, said.Lead, because)
+		}
+	}
+}
