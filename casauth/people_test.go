@@ -269,6 +269,12 @@ func TestAnEspaceIsForItsOwnPeople(t *testing.T) {
 		{pupil, "/appelfonction/1/1/1", call, "wrong_profile"},
 		{pupil, "/appelpolling/8/1/1", call, "wrong_profile"},
 		{pupil, "/appelfonction/3/1/1", call, "pass as " + pupil},
+		{pupil, "/appelfonction/01/1/1", call, "ambiguous_target"}, // StrToInt of Delphi reads all of these as 1
+		{pupil, "/appelfonction/+1/1/1", call, "ambiguous_target"},
+		{pupil, "/appelfonction/$1/1/1", call, "ambiguous_target"},
+		{pupil, "/appelpolling/0x1/1/1", call, "ambiguous_target"},
+		{pupil, "/uploadfilesession/%201/1", call, "ambiguous_target"},
+		{pupil, "/appelfonction/19/1/1", call, "pass as " + pupil}, // a primary school's Espace, which nothing here names
 		{pupil, "/parent.html", navigate, "pass as " + pupil}, // nothing is required there: PRONOTE decides
 		{pupil, "/", navigate, "to /eleve.html"},
 		{pupil, "/?fd=1", navigate, "pass as " + pupil},
