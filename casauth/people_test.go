@@ -275,7 +275,7 @@ func TestAnEspaceIsForItsOwnPeople(t *testing.T) {
 		{pupil, "/appelpolling/0x1/1/1", call, "ambiguous_target"},
 		{pupil, "/uploadfilesession/%201/1", call, "ambiguous_target"},
 		{pupil, "/appelfonction/19/1/1", call, "pass as " + pupil}, // a primary school's Espace, which nothing here names
-		{pupil, "/parent.html", navigate, "pass as " + pupil}, // nothing is required there: PRONOTE decides
+		{pupil, "/parent.html", navigate, "pass as " + pupil},      // nothing is required there: PRONOTE decides
 		{pupil, "/", navigate, "to /eleve.html"},
 		{pupil, "/?fd=1", navigate, "pass as " + pupil},
 		{pupil, "/index.html", navigate, "pass as " + pupil},

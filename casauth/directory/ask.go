@@ -153,7 +153,10 @@ func (d *Directory) check(row *entry, p proof, c Claim) AskKind {
 	// Where both sides know what the person is, a pupil cannot claim a teacher's
 	// row even with the teacher's letter and birthday at hand.
 	categories := d.sentCategories(c)
-	fits := len(categories) == 0 || row.Category == "" || categories[row.Category]
+	if len(categories) == 0 {
+		categories = categoriesIn(c.Attributes["ENTPersonProfils"]) // where most ENTs say it, whatever the configuration names
+	}
+	fits := len(categories) == 0 || row.Category == "" || categories.have(row.Category)
 	switch {
 	case there && !provable:
 		return AskUnprovable

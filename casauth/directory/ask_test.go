@@ -26,7 +26,10 @@ func refused(t *testing.T, err error) AskError {
 
 const letters = school + `KQS98RPC4FNVAZU7;;Personnel;Durand;Paul;
 A8BT6EGHDW3QFPXC;;Personnel;;;03/04/1970
+` + aide + `;;Accompagnant;Aide;Ada;03/04/1970
 `
+
+const aide = "B7CU5FHJEX4RGQYD"
 
 func TestACodeBindsWithItsProofOnly(t *testing.T) {
 	for _, test := range []struct {
@@ -42,6 +45,10 @@ func TestACodeBindsWithItsProofOnly(t *testing.T) {
 		{"the ENT says it is somebody else", asks("u1", lea, "Lefèvre-Núñez", "07/03/2012", "nom", "Voleur", "dateNaissance", "07/03/2012"), AskMismatch},
 		{"the ENT says it is another category", asks("u1", prof, "Petit", "01/02/1980", "categories", "National_1"), AskMismatch},
 		{"the ENT says it is the same category", asks("u1", prof, "Petit", "01/02/1980", "categories", "National_3"), ""},
+		{"the ENT says it where most do", asks("u1", prof, "Petit", "01/02/1980", "ENTPersonProfils", "National_ELV"), AskMismatch},
+		{"both say it, and what was configured counts", asks("u1", prof, "Petit", "01/02/1980", "categories", "National_3", "ENTPersonProfils", "National_ELV"), ""},
+		{"ENTs have no profile for assistants but staff", asks("u1", aide, "Aide", "03/04/1970", "categories", "National_4"), ""},
+		{"an assistant is no teacher", asks("u1", aide, "Aide", "03/04/1970", "categories", "National_3"), AskMismatch},
 		{"a code alone", asks("u1", lea, "", ""), AskEmpty},
 		{"no last name", asks("u1", lea, " - ", "07/03/2012"), AskEmpty},
 		{"no code", asks("u1", " ", "Petit", "07/03/2012"), AskEmpty},

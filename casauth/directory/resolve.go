@@ -128,7 +128,7 @@ func (d *Directory) match(rows *snapshot, c Claim) (fits []*entry) {
 	for i := range rows.entries {
 		e := &rows.entries[i]
 		if e.BirthDate == who.BirthDate && !e.Retired && e.Dropped.IsZero() &&
-			categories[e.Category] && Fold(e.LastName) == last && Fold(e.FirstName) == first {
+			categories.have(e.Category) && Fold(e.LastName) == last && Fold(e.FirstName) == first {
 			fits = append(fits, e)
 		}
 	}
@@ -154,9 +154,22 @@ func (d *Directory) person(c Claim) (who Row) {
 }
 
 // sentCategories are the categories that the CAS server sends.
-func (d *Directory) sentCategories(c Claim) map[Category]bool {
-	all := make(map[Category]bool)
-	for _, value := range c.Attributes[d.config.Attributes.Category] {
+func (d *Directory) sentCategories(c Claim) kinds {
+	return categoriesIn(c.Attributes[d.config.Attributes.Category])
+}
+
+// kinds are what somebody is, by what the CAS server sends.
+type kinds map[Category]bool
+
+// have reports whether one of them can be what a row says. ENTs have no profile for
+// learning assistants: there they are staff.
+func (k kinds) have(c Category) bool {
+	return k[c] || c == Accompagnant && k[Personnel]
+}
+
+func categoriesIn(values []string) kinds {
+	all := make(kinds)
+	for _, value := range values {
 		for _, name := range Several(value) {
 			if category, ok := ParseCategory(name); ok {
 				all[category] = true

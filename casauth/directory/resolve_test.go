@@ -324,3 +324,15 @@ func TestLookingBindsNobody(t *testing.T) {
 		t.Errorf("conflicts: %v, %v", conflicts, err)
 	}
 }
+
+// The ministry's profiles have none for learning assistants, whom ENTs send as staff.
+func TestALearningAssistantIsStaffAtTheENT(t *testing.T) {
+	for category, want := range map[string]string{"National_4": hugo, "Accompagnant": hugo, "National_1": "", "National_3": ""} {
+		d := New(newMemory(), "directory", Config{Match: true})
+		put(t, d, Full, "idpronote;categorie;nom;prenom;datenaissance\n"+hugo+";Accompagnant;Aide;Ada;03/04/1970\n")
+		got := resolve(t, d, sends("u1", "nom", "Aide", "prenom", "Ada", "dateNaissance", "03/04/1970", "categories", category))
+		if got.PronoteID != want {
+			t.Errorf("%s: %+v", category, got)
+		}
+	}
+}
