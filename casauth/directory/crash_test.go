@@ -2,6 +2,7 @@ package directory
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -270,4 +271,32 @@ func traces(store *memory, words ...string) (keys []string) {
 		}
 	}
 	return keys
+}
+
+// A release that was cut off leaves half a binding. By the time it is done again, the
+// row may be the right person's.
+func TestWhatACrashLeftOfOnePersonDoesNotEraseAnothersRow(t *testing.T) {
+	untilItLives(t, 2,
+		func(d *Directory) {
+			put(t, d, Full, school)
+			resolve(t, d, sends("wrong", "idPronote", lea))
+		},
+		func(d *Directory) error {
+			_, err := d.Release(t.Context(), "wrong")
+			return err
+		},
+		func(n int, _ error, store *memory) {
+			d := open(store)
+			if got := resolve(t, d, sends("right", "idPronote", lea)); got.Conflict != nil {
+				return // nothing was released
+			}
+			if _, err := d.Forget(t.Context(), "wrong"); err != nil {
+				t.Fatal(err)
+			}
+			rows, err := d.Rows(t.Context())
+			i := slices.IndexFunc(rows, func(r Row) bool { return r.User == "right" })
+			if err != nil || i < 0 || rows[i].Source != Imported || rows[i].BirthDate == "" {
+				t.Errorf("crash after %d writes: %v, the right one's row is %+v", n, err, rows)
+			}
+		})
 }

@@ -33,8 +33,18 @@ func (d *Directory) erase(ctx context.Context, user string, row bool) (known boo
 		return false, err
 	}
 	known = b != nil
+	bound := b
+	if b != nil {
+		h, err := load[held](ctx, d, d.key(kindIDs, b.PronoteID))
+		if err != nil {
+			return known, err
+		}
+		if h != nil && h.User != user {
+			bound = nil // half a binding: the row is somebody else's by now
+		}
+	}
 	changed, err := d.changeImported(ctx, func(entries []entry) []entry {
-		return eraseFrom(entries, user, b, row)
+		return eraseFrom(entries, user, bound, row)
 	})
 	if err != nil {
 		return known, err
