@@ -18,6 +18,9 @@ func (g *Gate) serveOwn(ctx context.Context, v *Visit, name string) Decision {
 		if v.storage() != nil {
 			return refuse(v, StorageUnavailable, v.noSession)
 		}
+		if g.pending(v.session) && reads(v.Request) {
+			return Decision{Action: Redirect, Location: g.toAsk(g.Root)} // they have no access to PRONOTE yet
+		}
 		return g.ownPage(v, StatusPage)
 	case "logged-out":
 		return g.ownPage(v, LoggedOutPage)

@@ -98,6 +98,7 @@ func TestASessionWithoutAnIdentifierOpensNothing(t *testing.T) {
 	for _, test := range []struct{ method, target, mode, want string }{
 		{"GET", "/eleve.html", "navigate", "ask"},
 		{"GET", "/", "navigate", "ask"},
+		{"GET", Prefix, "navigate", "ask"}, // which would say that they have access to PRONOTE
 		{"POST", "/eleve.html", "navigate", "ask"},
 		{"GET", "/unheard/of", "navigate", "ask"},
 		{"GET", "/FichiersExternes/1/a.pdf", "navigate", "ask"},
