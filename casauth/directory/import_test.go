@@ -254,3 +254,18 @@ func TestWhatIsWrittenFitsEveryStore(t *testing.T) {
 		}
 	}
 }
+
+// A list that passed through DOS, or was decoded twice, is readable text with other
+// names in it, by which nobody could prove who they are.
+func TestNamesInTheWrongEncodingAreNoticed(t *testing.T) {
+	for name, want := range map[string]bool{
+		"B\x82nali": true, "Fran\x87ois": true, "BÃ©nali": true, "FranÃ§ois": true, "B?nali": true,
+		"D’Artagnan-Lefèvre": false, "N'Guyen (Van)": false, "O‘Brien": false, "St. Jean": false, "Le  Goff–Æthelred": false, "Jean \"\"Jo\"\" ": false,
+	} {
+		list := "idpronote;nom;prenom\n" + lea + ";\"" + name + "\";x\n"
+		r := put(t, open(newMemory()), Partial, list)
+		if got := slices.ContainsFunc(r.Warnings, func(w string) bool { return strings.HasPrefix(w, "Names with signs") }); got != want {
+			t.Errorf("%q: %q", name, r.Warnings)
+		}
+	}
+}

@@ -4,12 +4,13 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode"
 )
 
 // warn says what is worth knowing about an import that goes through. Lines are
 // numbered, never quoted.
 func (m *merge) warn(f *file, entries []entry) {
-	var noDate, noKind, unusual, unprovable numbers
+	var noDate, noKind, unusual, unprovable, garbled numbers
 	slices.SortFunc(f.lines, func(a, b line) int { return a.Number - b.Number })
 	for i := range f.lines {
 		l := &f.lines[i]
@@ -22,6 +23,9 @@ func (m *merge) warn(f *file, entries []entry) {
 		if strings.Trim(l.PronoteID, alphabet) != "" {
 			unusual.add(l.Number)
 		}
+		if strings.ContainsFunc(l.LastName+l.FirstName, foreignToNames) {
+			garbled.add(l.Number)
+		}
 		if l.LastName == "" || l.BirthDate == "" {
 			unprovable.add(l.Number)
 		}
@@ -29,6 +33,8 @@ func (m *merge) warn(f *file, entries []entry) {
 	alike := ambiguous(f.lines)
 	m.countUncovered(entries)
 	m.warnOf(f.without, "People without a PRONOTE identifier, left out: %s.", "Personnes sans identifiant PRONOTE, laissées de côté : %s.")
+	m.warnOf(garbled, "Names with signs that no name has: %s. The file may have gone through another encoding: look at these names, and export again as UTF-8 if they are wrong.",
+		"Noms contenant des signes qu’aucun nom ne contient : %s. Le fichier a peut-être changé de codage en chemin : regardez ces noms et, s’ils sont faux, relancez l’export en UTF-8.")
 	m.warnOf(noDate, "Birth dates that cannot be read, left empty (write 07/03/2012): %s.", "Dates de naissance illisibles, laissées vides (écrire 07/03/2012) : %s.")
 	m.warnOf(noKind, "Rows without a category that is known (Élève, Responsable, Professeur, Personnel, Accompagnant, Tuteur): %s. The identity match does not find them.",
 		"Lignes sans catégorie connue (Élève, Responsable, Professeur, Personnel, Accompagnant, Tuteur) : %s. Le rapprochement par identité ne les trouve pas.")
@@ -41,6 +47,12 @@ func (m *merge) warn(f *file, entries []entry) {
 	m.warnOf(m.kept, "CAS identifiers left out, because the row or the CAS identifier belongs to somebody else already: %s. Where the file is right, forget the CAS identifier that holds the row, then import again.",
 		"Identifiants CAS laissés de côté, car la ligne ou l’identifiant CAS appartient déjà à quelqu’un d’autre : %s. Si le fichier a raison, effacez (forget) l’identifiant CAS qui détient la ligne, puis relancez l’import.")
 	m.warnOfRetired()
+}
+
+// foreignToNames reports whether r is what no name has, but text in the wrong encoding
+// does: DOS's é is a low quotation mark to Windows, UTF-8's the sign ©.
+func foreignToNames(r rune) bool {
+	return !unicode.In(r, unicode.L, unicode.M, unicode.N, unicode.Zs) && !strings.ContainsRune("'’‘`´\"“”«»-‐‑–—.,()/&", r)
 }
 
 // warnOfRetired says what becomes of whom the file does not have.
