@@ -30,7 +30,8 @@ func init() { caddy.RegisterModule(new(redisStorage)) }
 // redisStorage is Caddy's storage in Redis, for these tests. It promises no more
 // than the modules that schools use, and so not all that certmagic asks for: a
 // lock is polled once a second and lost with the server's memory, Delete leaves
-// behind what lies below a key, and Load takes no answer for none. To try one of those instead, name a Caddy
+// behind what lies below a key, Load takes no answer for none, and a reload closes
+// the connection at once. To try one of those instead, name a Caddy
 // that has it in CADDY_BIN: its directive is `storage redis { address … }` as well.
 type redisStorage struct {
 	Address string `json:"address,omitempty"`
@@ -66,11 +67,9 @@ func (r *redisStorage) Provision(ctx caddy.Context) error {
 
 func (r *redisStorage) CertMagicStorage() (certmagic.Storage, error) { return r, nil }
 
-// Cleanup leaves operations of the configuration before their time to end.
-func (r *redisStorage) Cleanup() error {
-	time.AfterFunc(10*time.Second, func() { _ = r.client.Close() })
-	return nil
-}
+// Cleanup closes the connection under whatever of the configuration before is still
+// under way.
+func (r *redisStorage) Cleanup() error { return r.client.Close() }
 
 func (r *redisStorage) Store(ctx context.Context, key string, value []byte) error {
 	return r.client.Set(ctx, redisPrefix+key, value, 0).Err()
