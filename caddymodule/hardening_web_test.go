@@ -105,8 +105,14 @@ func TestNoCacheKeepsWhatDependsOnWhoAsks(t *testing.T) {
 		w.Header().Set("Cache-Control", "public, max-age=600")
 		w.Header().Set("Expires", "Fri, 01 Jan 2038 00:00:00 GMT")
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
-		if strings.HasSuffix(r.URL.Path, ".js") {
+		switch {
+		case strings.HasSuffix(r.URL.Path, ".js"):
 			w.Header().Set("Content-Type", "text/javascript")
+		case strings.HasSuffix(r.URL.Path, "/bare.html"):
+			w.Header()["Content-Type"] = nil
+		case strings.HasSuffix(r.URL.Path, "/bare.png"):
+			w.Header()["Content-Type"] = nil
+			w.WriteHeader(http.StatusNotModified)
 		}
 		_, _ = io.WriteString(w, r.Header.Get("X-Pronote-Id"))
 	})
@@ -122,6 +128,7 @@ func TestNoCacheKeepsWhatDependsOnWhoAsks(t *testing.T) {
 		"a ticket":                        in.get(with),
 		"a page":                          in.get("/eleve.html"),
 		"a page with a file's ending":     in.get("/eleve.html?x=.css"),
+		"a page that does not say so":     in.get("/bare.html"), // browsers look into it, and find one
 		"an open page, with a session":    in.get("/message.html"),
 		"whether one is logged in":        in.get("/pronote-cas/"),
 		"whether one is not":              out.get("/pronote-cas/"),
@@ -136,6 +143,11 @@ func TestNoCacheKeepsWhatDependsOnWhoAsks(t *testing.T) {
 		if kept := got.Header.Values("Cache-Control"); len(kept) != 1 || kept[0] != "no-store" {
 			t.Errorf("%s (%s): Cache-Control %q", name, got.Status, kept)
 		}
+	}
+	with = in.ticket(in.setOut("/eleve.html"), pupil)
+	in.get(with)
+	if got := in.get("/bare.png"); got.StatusCode != http.StatusNotModified || got.Header.Get("Cache-Control") != "public, max-age=600" {
+		t.Errorf("a file that has not changed: %s, %q", got.Status, got.Header.Get("Cache-Control"))
 	}
 	if got := s.browser().get("/scripts/a.js"); got.Header.Get("Cache-Control") != "public, max-age=600" || len(got.Cookies()) > 0 || got.body != "" {
 		t.Errorf("a file, which is the same for all: %q %v %q", got.Header.Get("Cache-Control"), got.Cookies(), got.body)

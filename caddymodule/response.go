@@ -47,7 +47,7 @@ func (w *response) WriteHeader(status int) {
 		return // reverse_proxy's 499 for a request that was cut; there is a better answer
 	}
 	if !w.wrote {
-		w.dress()
+		w.dress(status)
 		w.wrote = status >= 200 || status == http.StatusSwitchingProtocols
 	}
 	w.ResponseWriter.WriteHeader(status)
@@ -95,7 +95,7 @@ func (w *response) FlushError() error {
 // finish dresses a header that net/http sends by itself when nobody has written.
 func (w *response) finish() {
 	if !w.wrote {
-		w.dress()
+		w.dress(http.StatusOK)
 	}
 }
 
@@ -103,12 +103,10 @@ var noStore = []string{"no-store"}
 
 // dress keeps pages of people with a session out of every cache, for PRONOTE
 // writes credentials for one session into them, and hides private addresses.
-func (w *response) dress() {
+func (w *response) dress(status int) {
 	header := w.Header()
-	if w.session != nil {
-		if types := header["Content-Type"]; len(types) > 0 && isHTML(types[0]) {
-			header["Cache-Control"] = noStore
-		}
+	if w.session != nil && mayBePage(status, header["Content-Type"]) {
+		header["Cache-Control"] = noStore
 	}
 	if w.rewriter == nil {
 		return
@@ -120,6 +118,16 @@ func (w *response) dress() {
 			}
 		}
 	}
+}
+
+// mayBePage reports whether a browser may show the answer as a page: one whose type
+// is not said is looked into, by net/http or by the browser. What has no body tells a
+// cache about an answer that it has, and is left alone.
+func mayBePage(status int, types []string) bool {
+	if len(types) == 0 || types[0] == "" {
+		return status >= 200 && status != http.StatusNoContent && status != http.StatusNotModified
+	}
+	return isHTML(types[0])
 }
 
 func isHTML(contentType string) bool {
