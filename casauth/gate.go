@@ -129,7 +129,7 @@ func (g *Gate) Decide(ctx context.Context, v *Visit) Decision {
 		return Decision{Espace: asked.Espace, StripTickets: g.spent(ctx, v), Discovery: g.discovery(asked)}
 	case v.storage() != nil:
 		return refuse(v, StorageUnavailable, v.noSession)
-	case posts(v.Request), !navigates(v.Request):
+	case posts(v.Request), !navigates(v.Request), asked.Kind == pronote.Call: // to which nobody could come back
 		d := refuse(v, SessionRequired, nil)
 		d.Location = g.loginURL(g.wayBack(v.Request), g.Renew)
 		return d

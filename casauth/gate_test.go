@@ -172,6 +172,7 @@ func TestWhatBecomesOfARequest(t *testing.T) {
 		{"POST", "/appelfonction/3/12345/abc", script, required, in},
 		{"POST", "/appelpolling/3/12345/abc", script, required, in},
 		{"POST", "/uploadfilesession/3/12345", script, required, in},
+		{"GET", "/appelfonction/3/12345/abc", nil, required, in},   // no address to come back to after a login
 		{"POST", "/appelfonction/4/12345/abc", script, "pass", in}, // entreprise is none from the start
 		{"GET", "/FichiersExternes/ab12/lettre.pdf?Session=1", nil, "login", in},
 		{"GET", "/FichiersExternes/ab12/photo.jpg?Session=1", []string{"Sec-Fetch-Mode", "no-cors", "Sec-Fetch-Dest", "image"}, required, in},
