@@ -427,6 +427,24 @@ func TestFixedServiceLeadsBackToThePageAskedFor(t *testing.T) {
 	}
 }
 
+// A useless ticket comes back at the service as well, and starts over for the page.
+func TestFixedServiceStartsOverForThePageAskedFor(t *testing.T) {
+	g := newGated(t, func(c *Config) { c.ServiceURL = public + "/eleve.html" })
+	g.visit(http.MethodGet, "/parent.html?fd=1")
+	again := g.visit(http.MethodGet, "/eleve.html?ticket=ST-useless")
+	if again.Event != LoginStarted {
+		t.Fatalf("a useless ticket: %s", outcome(again))
+	}
+	jar, _ := cookiejar.New(nil)
+	back, err := g.cas.Login(&http.Client{Jar: jar}, again.Location, pupil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := g.visit(http.MethodGet, strings.TrimPrefix(back, public)); d.Event != LoggedIn || d.Location != public+"/parent.html?fd=1" {
+		t.Errorf("back at %s: %s", d.Location, outcome(d))
+	}
+}
+
 func TestNewLoginEndsTheOldSession(t *testing.T) {
 	g := newGated(t, nil)
 	g.login("/eleve.html", pupil)

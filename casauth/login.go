@@ -90,6 +90,7 @@ func (g *Gate) finishLogin(ctx context.Context, v *Visit) (Decision, bool) {
 		login.err = &Error{Reason: TicketRefused, Cause: errors.New("another browser sent the same ticket at the same time")}
 	}
 	if login.err != nil {
+		v.Asked = back // where a fixed service leads, nobody asked to go
 		d := g.failLogin(v, secret, under, login.err)
 		d.Validated, d.Resolved, d.User = login.took, login.resolved, login.user
 		return d, true
