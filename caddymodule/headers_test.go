@@ -212,7 +212,7 @@ func TestTrailersDoNotSmuggleAnIdentity(t *testing.T) {
 // that nobody answers would go upstream as literal text.
 func TestNamesAndPlaceholdersGoUpVerbatim(t *testing.T) {
 	s := startWith(t, func(s *rig) string {
-		return strings.Replace(s.caddyfile("", identityLines), "flush_interval -1", `flush_interval -1
+		return strings.Replace(s.caddyfile("header >X-Whose \"<{http.auth.user.id}>\"", identityLines), "flush_interval -1", `flush_interval -1
 		header_up X-Up-Id {http.auth.user.id}
 		header_up X-Up-Pronote {http.auth.user.pronote_id}
 		header_up X-Up-Class {http.auth.user.classe}
@@ -241,6 +241,11 @@ func TestNamesAndPlaceholdersGoUpVerbatim(t *testing.T) {
 	r, _ = s.upstream.last(t)
 	if got := up(r); strings.Join(got, "") != "" {
 		t.Errorf("placeholders without a session: %q", got)
+	}
+	for _, target := range []string{"/message.html", "/eleve.html", "/a//b"} {
+		if got := s.browser().get(target); got.Header.Get("X-Whose") != "<>" {
+			t.Errorf("GET %s: a placeholder in the answer: %q", target, got.Header.Get("X-Whose"))
+		}
 	}
 
 	b = s.browser()

@@ -123,6 +123,7 @@ func stripTickets(r *http.Request) {
 
 // answer carries out what does not go upstream.
 func (h *Handler) answer(w http.ResponseWriter, r *http.Request, d casauth.Decision) {
+	noPlaceholders.install(r) // a header of the Caddyfile's own may name them
 	code := h.log.decision(r, &d)
 	for i := range d.Cookies {
 		http.SetCookie(w, h.cookies.dress(&d.Cookies[i]))
