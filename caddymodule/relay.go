@@ -98,12 +98,13 @@ func (d discovery) ServeHTTP(w http.ResponseWriter, r *http.Request) error {
 // withCASURL returns document with the string at CAS.casURL replaced and every
 // other byte as it was: PRONOTE's app may mind what a JSON library does not.
 func withCASURL(document []byte, casURL string) []byte {
-	values := json.NewDecoder(bytes.NewReader(document))
+	text := bytes.TrimPrefix(document, []byte("\ufeff")) // browsers skip it, encoding/json does not
+	values := json.NewDecoder(bytes.NewReader(text))
 	var value json.RawMessage
 	if !seek(values, "CAS") || !seek(values, "casURL") || values.Decode(&value) != nil || value[0] != '"' {
 		return document
 	}
-	end := int(values.InputOffset())
+	end := len(document) - len(text) + int(values.InputOffset())
 	quoted, err := json.Marshal(casURL)
 	if err != nil {
 		return document

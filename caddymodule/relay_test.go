@@ -17,6 +17,7 @@ var documents = map[string]string{
 	"escapes kept":          `{"CAS":{"a":"\u00e9\/<&>","casURL":CASURL,"b":"\ud83d\ude00"},"html":"<&>"}`,
 	"a name in escapes":     `{"C\u0041S":{"cas\u0055RL":CASURL}}`,
 	"objects before":        `{"x":{"CAS":{"casURL":"http://192.168.222.60"}},"y":[{"casURL":"http://192.168.222.60"}],"CAS":{"z":{"casURL":"a"},"casURL":CASURL}}`,
+	"a byte order mark":     "\ufeff" + `{"CAS":{"casURL":CASURL}}`,
 	"with what follows":     `{"CAS":{"casURL":CASURL}}` + "\n\x00not JSON",
 	"not only of our times": `{"CAS":{"casURL":CASURL,"casURL2":"http://x"},"nouveau":{"a":[1,[2,{"b":null}]]}}`,
 }
