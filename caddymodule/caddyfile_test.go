@@ -244,12 +244,16 @@ func TestJSONMeetsTheSameRefusals(t *testing.T) {
 		"login_param ":              `"login_param":[{"value":"x"}]`,
 		"cas_timeout":               `"cas_timeout":-1`,
 		"internal_url x":            `"internal_url":["x"]`,
+		"internal_url: is empty in": `"internal_url":["http://a.fr",""]`,
 		"service_url":               `"service_url":"https://other.example.fr/"`,
 		"root":                      `"root":"/a/../b/"`,
 		"espace eleve":              `"espace":{"eleve":"none"}`,
 		"espace eleves":             `"espace":{"eleves":"on"}`,
 		"espace commune":            `"espace":{"eleves":"none","commune":"cas"}`,
 		"open a":                    `"open":["a"]`,
+		"open: is empty":            `"open":[""]`,
+		"relay allow_from: is":      `"relay":{"allow_from":[""]}`,
+		"relay service: is":         `"relay":{"allow_from":["192.168.222.60"],"service":[""]}`,
 		"direct_login":              `"direct_login":"yes"`,
 		"mobile_app":                `"mobile_app":"yes"`,
 		"identifier":                `"identifier":[""]`,
@@ -277,6 +281,7 @@ func TestJSONMeetsTheSameRefusals(t *testing.T) {
 		"cas_url: is missing":       `"cas_url":""`,
 		"cas_trust_pool":            `"cas_trust_pool":{"provider":"file","pem_files":["/nowhere.pem"]}`,
 		"cas_trust_pool: ":          `"cas_trust_pool":{"provider":"nowhere"}`,
+		"cas_trust_pool: holds":     `"cas_trust_pool":{"provider":"file","pem_files":["/dev/null"]}`,
 		"cas_url: {env.PC_NOT_SET}": `"cas_url":"{env.PC_NOT_SET}"`,
 	} {
 		fields := map[string]any{"handler": "pronote_cas", "cas_url": "https://cas.example.fr", "public_url": "https://pronote.example.fr"}
@@ -337,7 +342,7 @@ func TestPlaceholdersAreReadAndJudgedAtTheStart(t *testing.T) {
 		}
 	}
 	for _, field := range []string{"ent", "protocol", "login_url", "validate_url", "logout_url", "public_url", "service_url", "root", "direct_login", "mobile_app",
-		"identifier_header", "user_header", "single_logout"} {
+		"cas_identifier", "identifier_header", "user_header", "single_logout"} {
 		fields := map[string]any{"handler": "pronote_cas", "cas_url": "https://cas.example.fr", "public_url": "https://pronote.example.fr", field: "{env.PC_UNSET}"}
 		if err := validateHandler(t, fields); err == nil || !strings.Contains(err.Error(), field+": ") {
 			t.Errorf("%s of an env value that is not set: %v", field, err)

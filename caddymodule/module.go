@@ -9,8 +9,10 @@ package caddymodule
 import (
 	"crypto/sha256"
 	"crypto/tls"
+	"crypto/x509"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -260,7 +262,10 @@ func (h *Handler) backChannel(ctx caddy.Context) (*http.Transport, error) {
 		if !ok {
 			return nil, &fieldError{"cas_trust_pool", fmt.Errorf("%T is no source of certificate authorities", module)}
 		}
-		config.RootCAs = authority.CertPool()
+		config.RootCAs = authority.CertPool() // nil would mean the system's
+		if config.RootCAs == nil || config.RootCAs.Equal(x509.NewCertPool()) {
+			return nil, &fieldError{"cas_trust_pool", errors.New("holds no certificate: name a file in PEM form, which has a line -----BEGIN CERTIFICATE-----")}
+		}
 	}
 	return &http.Transport{
 		Proxy:                  http.ProxyFromEnvironment, // as reverse_proxy: many a DMZ has no other way out

@@ -91,6 +91,14 @@ func (s *settler) value(field, raw string) (value string, ok bool) {
 	return value, known && err == nil && value != ""
 }
 
+// listed is value for one of several, none of which may be empty.
+func (s *settler) listed(field, raw string) (value string, ok bool) {
+	if raw == "" {
+		s.failf(field, "is empty in one place: write a value there, or leave it out")
+	}
+	return s.value(field+" "+raw, raw)
+}
+
 // choice returns which of the words value is; the first is the default.
 func (s *settler) choice(field, raw string, words ...string) string {
 	value, ok := s.value(field, raw)
@@ -125,7 +133,7 @@ func (s *settler) addresses() {
 		s.fail("root", err)
 	}
 	for _, raw := range h.InternalURL {
-		if value, ok := s.value("internal_url "+raw, raw); ok {
+		if value, ok := s.listed("internal_url", raw); ok {
 			private, err := address.ParsePrefix(value)
 			s.fail("internal_url "+raw, err)
 			if err == nil && private.Origin == g.Public {

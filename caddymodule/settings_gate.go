@@ -128,7 +128,7 @@ func (s *settler) espaces() {
 		s.requirement(name, h.Require[name])
 	}
 	for _, raw := range h.Open {
-		if value, ok := s.value("open "+raw, raw); ok {
+		if value, ok := s.listed("open", raw); ok {
 			pattern, err := pronote.ParsePattern(value)
 			s.fail("open "+raw, err)
 			g.Open = append(g.Open, pattern)

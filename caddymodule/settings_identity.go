@@ -23,8 +23,8 @@ func (s *settler) identities() {
 	if slices.Contains(g.Identifier, "") {
 		s.failf("identifier", "an attribute's name is empty")
 	}
-	if h.CASIdentifier != "subject" {
-		g.CASIdentifier = h.CASIdentifier
+	if value, ok := s.value("cas_identifier", h.CASIdentifier); ok && value != "subject" {
+		g.CASIdentifier = value
 	}
 	g.Unresolved = casauth.Unresolved(s.choice("unresolved", h.Unresolved, "deny", "pass", "ask"))
 	id := &s.identity

@@ -47,7 +47,7 @@ func (s *settler) delegation() {
 	s.callers(plan, h.AllowFrom)
 	var prefixes []address.Prefix
 	for _, raw := range h.Service {
-		if value, ok := s.value("relay service "+raw, raw); ok {
+		if value, ok := s.listed("relay service", raw); ok {
 			prefix, err := address.ParsePrefix(value)
 			s.fail("relay service "+raw, err)
 			prefixes = append(prefixes, prefix)
@@ -65,7 +65,7 @@ func (s *settler) delegation() {
 // callers settles who may validate tickets: PRONOTE's host, and nobody else.
 func (s *settler) callers(plan *relayPlan, allowFrom []string) {
 	for _, raw := range allowFrom {
-		value, ok := s.value("relay allow_from "+raw, raw)
+		value, ok := s.listed("relay allow_from", raw)
 		if !ok {
 			continue
 		}
