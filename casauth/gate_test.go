@@ -338,6 +338,12 @@ func TestPronotesOwnTicketsPassUntouched(t *testing.T) {
 			t.Errorf("with a session, %s: %s, strip %v, want %v", test.target, outcome(d), d.StripTickets, test.strip)
 		}
 	}
+	tab := g.another() // set out for the same page before the login, and is still away
+	tab.visit(http.MethodGet, "/eleve.html")
+	g.cookies[g.initiationCookie()] = tab.cookies[g.initiationCookie()]
+	if d := g.visit(http.MethodGet, with); d.Action != Pass || !d.StripTickets {
+		t.Errorf("the session's own ticket, while another tab logs in: %s, strip %v", outcome(d), d.StripTickets)
+	}
 	if d := g.another().visit(http.MethodGet, "/message.html?ticket=ST-another"); d.Action != Pass || d.StripTickets {
 		t.Errorf("an open page: %s", outcome(d))
 	}

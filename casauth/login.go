@@ -116,7 +116,8 @@ func (g *Gate) finishLogin(ctx context.Context, v *Visit) (Decision, bool) {
 }
 
 // ticket returns the one that a person's navigation brought. Two different ones
-// are none, and one of the relay's is on its way to PRONOTE.
+// are none, one of the relay's is on its way to PRONOTE, and the one that the session
+// was made from has been spent.
 func (g *Gate) ticket(v *Visit) (string, bool) {
 	if v.Request.Method != http.MethodGet || !navigates(v.Request) {
 		return "", false
@@ -126,7 +127,9 @@ func (g *Gate) ticket(v *Visit) (string, bool) {
 			return "", false
 		}
 	}
-	return v.tickets[0], g.Relay == nil || !relay.Ours(v.tickets[0])
+	ticket := v.tickets[0]
+	spent := v.session != nil && v.session.MadeFrom(g.sessions.Site, ticket)
+	return ticket, !spent && (g.Relay == nil || !relay.Ours(ticket))
 }
 
 // succeed ends the browser's old session. The same person's live responses go on
