@@ -51,6 +51,7 @@ var headersOut = []struct{ name, value, want string }{
 	{"Location", "CAS/login?TARGET=http:%2F%2F192.168.222.60:80%2F", "CAS/login?TARGET=https%3A%2F%2Fpronote.example.fr%2F"},
 	{"Location", "CAS/logout?url=http://192.168.222.60/", "CAS/logout?url=https%3A%2F%2Fpronote.example.fr%2F"},
 	{"Location", "CAS/adfs?wtrealm=x&wreply=http:%2F%2F192.168.222.60%2F#f", "CAS/adfs?wtrealm=x&wreply=https%3A%2F%2Fpronote.example.fr%2F#f"},
+	{"Location", "https://sortie.ent.example/out?url=http:%2F%2F192.168.222.60%2F", "https://sortie.ent.example/out?url=https%3A%2F%2Fpronote.example.fr%2F"},
 	{"Location", "PUBLIC/pronote-cas/login?service=http:%2F%2F192.168.222.60%2F", "PUBLIC/pronote-cas/login?service=https%3A%2F%2Fpronote.example.fr%2F"},
 	{"Refresh", "0; url=CAS/login?service=http:%2F%2F192.168.222.60%2F", "0; url=CAS/login?service=https%3A%2F%2Fpronote.example.fr%2F"},
 
@@ -84,7 +85,7 @@ var headersOut = []struct{ name, value, want string }{
 }
 
 func TestPrivateAddressesInHeaders(t *testing.T) {
-	s := start(t, privateLines...)
+	s := start(t, append([]string{"logout_url https://sortie.ent.example/out"}, privateLines...)...)
 	in := s.browser()
 	in.login("/eleve.html", pupil)
 	names := strings.NewReplacer("PUBLIC", public, "CAS", s.cas.URL, "ENT", strings.TrimSuffix(s.cas.URL, "/cas"))

@@ -183,9 +183,11 @@ func (s *settings) rewriter() *address.Rewriter {
 		return nil
 	}
 	r := &address.Rewriter{Public: s.gate.Public, Root: s.gate.Root, Internal: s.internal, CAS: []address.Origin{s.gate.Public}}
-	if u, err := url.Parse(s.gate.LoginURL); err == nil {
-		if origin, err := address.ParseOrigin(u.Scheme + "://" + u.Host); err == nil {
-			r.CAS = append(r.CAS, origin)
+	for _, endpoint := range []string{s.gate.LoginURL, s.gate.LogoutURL, s.gate.CAS.ValidateURL} { // not always on one host
+		if u, err := url.Parse(endpoint); err == nil {
+			if origin, err := address.ParseOrigin(u.Scheme + "://" + u.Host); err == nil {
+				r.CAS = append(r.CAS, origin)
+			}
 		}
 	}
 	return r
