@@ -116,7 +116,11 @@ func (g *Gate) Decide(ctx context.Context, v *Visit) Decision {
 			return d
 		}
 	}
-	opened := g.open(asked, v) && (v.Upstream == v.Asked || g.open(upstream, v))
+	opened := g.open(asked, v.query, v.Request)
+	if v.Upstream != v.Asked {
+		_, query, _ := strings.Cut(v.Upstream, "?")
+		opened = opened && g.open(upstream, query, v.Request)
+	}
 	if v.session != nil && !opened {
 		if d, ok := g.withhold(v, asked, upstream); ok {
 			return d
@@ -171,14 +175,14 @@ func (g *Gate) session(ctx context.Context, v *Visit, person bool) (*Session, er
 	return s, err
 }
 
-// open reports whether target needs no login.
-func (g *Gate) open(target pronote.Target, v *Visit) bool {
+// open reports whether target, with that query, needs no login.
+func (g *Gate) open(target pronote.Target, query string, r *http.Request) bool {
 	switch target.Kind {
 	case pronote.Static, pronote.Open:
 		return true
 	case pronote.Page:
-		if g.NoCAS[target.Espace] || g.DirectLogin && pronote.DirectLogin(v.query) ||
-			g.MobileApp && strings.HasSuffix(target.Path, ".html") && pronote.MobileApp(v.query, v.Request.Header["Cookie"]) {
+		if g.NoCAS[target.Espace] || g.DirectLogin && pronote.DirectLogin(query) ||
+			g.MobileApp && strings.HasSuffix(target.Path, ".html") && pronote.MobileApp(query, r.Header["Cookie"]) {
 			return true
 		}
 	case pronote.Call:

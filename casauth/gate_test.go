@@ -253,8 +253,11 @@ func TestTheStricterOfAskedAndRewrittenCounts(t *testing.T) {
 		{"/x.js", "/a//b", "ambiguous_target"},
 		{"/x.js", "/SvcAdminServeurHttp", "administration"},
 		{"/entreprise.html", "/academie.html", "pass"},
+		{"/?login=true", "/eleve.html?login=true", "pass"},
+		{"/?login=true", "/eleve.html?fd=1", "login"}, // what opens the one is not in the other
+		{"/eleve.html", "/eleve.html?login=true", "login"},
 	} {
-		g := newGated(t, nil)
+		g := newGated(t, func(c *Config) { c.DirectLogin = true })
 		r := httptest.NewRequest(http.MethodGet, "/", nil)
 		r.Header.Set("Accept", "text/html")
 		d := g.Decide(t.Context(), &Visit{Request: r, Asked: test.asked, Upstream: test.upstream})
