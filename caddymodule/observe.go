@@ -73,14 +73,8 @@ func (o *observer) decision(r *http.Request, d *casauth.Decision) (code string) 
 	level, message := weigh(d)
 	n := o.note(r, d)
 	n.What = message
+	o.tell(level, d, n)
 	matters := level >= zapcore.InfoLevel
-	if entry := o.log.Check(level, message); entry != nil {
-		if (d.Action == casauth.Refuse || d.Page == casauth.AskPage && d.Err != nil) && matters { // a code that stands nowhere helps nobody
-			n.Code = newCode()
-		}
-		entry.Write(o.fields(d, n)...)
-	}
-	o.resolved(d, n)
 	if matters || n.Trip != "" {
 		o.trace.add(n, d.Event == casauth.LoginStarted && d.Err == nil)
 	}
@@ -108,8 +102,24 @@ func (o *observer) note(r *http.Request, d *casauth.Decision) *note {
 	return n
 }
 
+// tell writes to the log what d is, and the code of its page into n.
+func (o *observer) tell(level zapcore.Level, d *casauth.Decision, n *note) {
+	if entry := o.log.Check(level, n.What); entry != nil {
+		if (d.Action == casauth.Refuse || d.Page == casauth.AskPage && d.Err != nil) && level >= zapcore.InfoLevel { // a code that stands nowhere helps nobody
+			n.Code = newCode()
+		}
+		entry.Write(fields(d, n)...)
+	}
+	if d.Session != nil {
+		o.named(n, "user", d.Session.User, "pronote_id", d.Session.PronoteID)
+	} else {
+		o.named(n, "user", d.User)
+	}
+	o.resolved(d, n)
+}
+
 // fields are what the log says of a decision besides its message.
-func (o *observer) fields(d *casauth.Decision, n *note) []zap.Field {
+func fields(d *casauth.Decision, n *note) []zap.Field {
 	fields := []zap.Field{zap.String("path", n.Path)}
 	for _, f := range [...]struct{ name, value string }{
 		{"code", n.Code}, {"reason", n.Reason}, {"cause", n.Cause}, {"about", about(d)}, {"trip", n.Trip}, {"person", n.Person}, {"rule", n.Rule},
@@ -121,10 +131,7 @@ func (o *observer) fields(d *casauth.Decision, n *note) []zap.Field {
 	if d.Validated > 0 {
 		fields = append(fields, zap.Duration("took", d.Validated))
 	}
-	if d.Session != nil {
-		return append(fields, o.who("user", d.Session.User, "pronote_id", d.Session.PronoteID)...)
-	}
-	return append(fields, o.who("user", d.User)...)
+	return fields
 }
 
 func about(d *casauth.Decision) string {
@@ -134,15 +141,22 @@ func about(d *casauth.Decision) string {
 	return d.Err.Public
 }
 
-// who are fields that name people: none at all unless the log is at DEBUG. pairs are
-// names and values, in turn.
-func (o *observer) who(pairs ...string) (fields []zap.Field) {
+// named says who it is, in a line of its own at DEBUG: Caddy may write this log to
+// several places, and those that begin at INFO must not name anybody. pairs are names
+// and values, in turn.
+func (o *observer) named(n *note, pairs ...string) {
+	var who []zap.Field
 	for pair := range slices.Chunk(pairs, 2) {
-		if pair[1] != "" && o.log.Core().Enabled(zapcore.DebugLevel) {
-			fields = append(fields, zap.String(pair[0], pair[1]))
+		if pair[1] != "" {
+			who = append(who, zap.String(pair[0], pair[1]))
 		}
 	}
-	return fields
+	if len(who) == 0 {
+		return
+	}
+	if entry := o.log.Check(zapcore.DebugLevel, "who that was"); entry != nil {
+		entry.Write(append(who, zap.String("person", n.Person), zap.String("trip", n.Trip), zap.String("code", n.Code))...)
+	}
 }
 
 // resolved warns of what somebody at the school has to look into, though the login
@@ -154,11 +168,13 @@ func (o *observer) resolved(d *casauth.Decision, n *note) {
 	person := zap.String("person", n.Person)
 	if before := d.Resolved.Previous; before != "" {
 		o.log.Warn("the ENT now sends another PRONOTE identifier for this person, which counts from now on: see `caddy pronote-cas directory`",
-			append(o.who("before", before, "now", d.Resolved.PronoteID), person)...)
+			person)
+		o.named(n, "before", before, "now", d.Resolved.PronoteID)
 	}
 	if c := d.Resolved.Conflict; c != nil {
 		o.log.Warn("two people at the ENT have one PRONOTE identifier: see `caddy pronote-cas export`",
-			append(o.who("user", c.User, "held_by_user", c.HeldBy, "pronote_id", c.PronoteID), person, zap.String("held_by", o.person(c.HeldBy)))...)
+			person, zap.String("held_by", o.person(c.HeldBy)))
+		o.named(n, "user", c.User, "held_by_user", c.HeldBy, "pronote_id", c.PronoteID)
 	}
 }
 
