@@ -77,17 +77,9 @@ func (g *Gate) Decide(ctx context.Context, v *Visit) Decision {
 	v.path, v.query, _ = strings.Cut(v.Asked, "?")
 	own := strings.HasPrefix(v.path, Prefix)
 
-	switch {
-	case !strings.HasPrefix(v.path, "/"):
-		return refuse(v, AmbiguousTarget, errors.New("the request target is not a path"))
-	case asked.Kind == pronote.Ambiguous:
-		return refuse(v, AmbiguousTarget, errors.New(asked.Why))
-	case upstream.Kind == pronote.Ambiguous:
-		return refuse(v, AmbiguousTarget, errors.New("after rewriting: "+upstream.Why))
-	case asked.Kind == pronote.Administration, upstream.Kind == pronote.Administration:
-		return refuse(v, AdministrationHidden, nil)
+	if d, ok := never(v, asked, upstream); ok {
+		return d
 	}
-
 	if v.query != "" {
 		v.tickets = address.Tickets(v.query)
 	}
@@ -116,11 +108,7 @@ func (g *Gate) Decide(ctx context.Context, v *Visit) Decision {
 			return d
 		}
 	}
-	opened := g.open(asked, v.query, v.Request)
-	if v.Upstream != v.Asked {
-		_, query, _ := strings.Cut(v.Upstream, "?")
-		opened = opened && g.open(upstream, query, v.Request)
-	}
+	opened := g.opened(v, asked, upstream)
 	if v.session != nil && !opened {
 		if d, ok := g.withhold(v, asked, upstream); ok {
 			return d
@@ -139,6 +127,22 @@ func (g *Gate) Decide(ctx context.Context, v *Visit) Decision {
 		return d
 	}
 	return g.startLogin(ctx, v)
+}
+
+// never refuses what is served to nobody, logged in or not: what Caddy and PRONOTE
+// could read differently, and PRONOTE's administration.
+func never(v *Visit, asked, upstream pronote.Target) (Decision, bool) {
+	switch {
+	case !strings.HasPrefix(v.path, "/"):
+		return refuse(v, AmbiguousTarget, errors.New("the request target is not a path")), true
+	case asked.Kind == pronote.Ambiguous:
+		return refuse(v, AmbiguousTarget, errors.New(asked.Why)), true
+	case upstream.Kind == pronote.Ambiguous:
+		return refuse(v, AmbiguousTarget, errors.New("after rewriting: "+upstream.Why)), true
+	case asked.Kind == pronote.Administration, upstream.Kind == pronote.Administration:
+		return refuse(v, AdministrationHidden, nil), true
+	}
+	return Decision{}, false
 }
 
 // Beside decides on a request outside the directive's matcher: it passes, with no
@@ -173,6 +177,13 @@ func (g *Gate) session(ctx context.Context, v *Visit, person bool) (*Session, er
 		return nil, ErrNoSession // from before the configuration said so
 	}
 	return s, err
+}
+
+// opened reports whether v needs no login, by what was asked and by what it was
+// rewritten to: the stricter counts.
+func (g *Gate) opened(v *Visit, asked, upstream pronote.Target) bool {
+	_, query, _ := strings.Cut(v.Upstream, "?")
+	return g.open(asked, v.query, v.Request) && (v.Upstream == v.Asked || g.open(upstream, query, v.Request))
 }
 
 // open reports whether target, with that query, needs no login.
