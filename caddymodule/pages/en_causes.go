@@ -34,12 +34,6 @@ var englishCauses = map[Cause]why{
 		Admin:  "The attribute named by `cas_identifier` is missing from the ENT’s answer. Ask the ENT to send it, or go back to `cas_identifier subject`.",
 		Detail: "Attribute expected:",
 	},
-	CauseDenied: {
-		Lead:   "The ENT, the school’s online portal, says that this account has no access to PRONOTE.",
-		Next:   "Check that you are using the right account. If so, contact the school.",
-		Admin:  "The refusal comes from the CAS server. Check in the ENT which profiles have access to the service.",
-		Detail: "The CAS server’s answer:",
-	},
 	CauseConflict: {
 		Lead:  "This account’s PRONOTE identifier is already linked to another account of the ENT.",
 		Next:  "Contact the school office.",
@@ -49,9 +43,6 @@ var englishCauses = map[Cause]why{
 		Lead:  "Several people at the school have the same name and details, and nothing tells them apart.",
 		Next:  "Contact the school office.",
 		Admin: "The identity match never chooses between several people. Have the ENT send the identifier, or import with `caddy pronote-cas import` a list that has each person’s CAS identifier.",
-	},
-	CauseUnknown: {
-		Lead: "The cause could not be found.",
 	},
 	CauseLogoutMessage: {
 		Lead:  "The logout message sent by the ENT cannot be read.",

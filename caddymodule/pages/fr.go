@@ -73,7 +73,7 @@ var french = tongue{
 		},
 		BadRequest: {
 			Title:  "Adresse incorrecte",
-			Lead:   "L’adresse demandée ne peut pas être comprise sans ambiguïté.",
+			Lead:   "L’adresse demandée peut se comprendre de plusieurs façons.",
 			Next:   "Si vous avez suivi un lien, il est sans doute abîmé. Repartez de l’accueil.",
 			Action: "Aller à l’accueil",
 			Admin:  "Caddy et PRONOTE pourraient lire cette adresse différemment. Elle est refusée pour que personne ne contourne la connexion.",

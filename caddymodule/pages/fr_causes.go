@@ -34,12 +34,6 @@ var frenchCauses = map[Cause]why{
 		Admin:  "L’attribut désigné par `cas_identifier` manque dans la réponse de l’ENT. Demandez à l’ENT de l’envoyer, ou revenez à `cas_identifier subject`.",
 		Detail: "Attribut attendu :",
 	},
-	CauseDenied: {
-		Lead:   "L’ENT indique que ce compte n’a pas accès à PRONOTE.",
-		Next:   "Vérifiez que vous utilisez le bon compte. Si c’est le cas, contactez l’établissement.",
-		Admin:  "Le refus vient du serveur CAS. Vérifiez dans l’ENT quels profils ont accès au service.",
-		Detail: "Réponse du serveur CAS :",
-	},
 	CauseConflict: {
 		Lead:  "L’identifiant PRONOTE de ce compte est déjà relié à un autre compte de l’ENT.",
 		Next:  "Contactez le secrétariat de l’établissement.",
@@ -49,9 +43,6 @@ var frenchCauses = map[Cause]why{
 		Lead:  "Plusieurs personnes de l’établissement ont la même identité, et rien ne permet de les distinguer.",
 		Next:  "Contactez le secrétariat de l’établissement.",
 		Admin: "Le rapprochement par identité ne choisit jamais entre plusieurs personnes. Faites envoyer l’identifiant par l’ENT, ou importez avec `caddy pronote-cas import` une liste qui donne l’identifiant CAS de chaque personne.",
-	},
-	CauseUnknown: {
-		Lead: "La cause n’a pas pu être déterminée.",
 	},
 	CauseLogoutMessage: {
 		Lead:  "Le message de déconnexion envoyé par l’ENT est illisible.",

@@ -33,7 +33,7 @@ const (
 	// whoever came with the wrong account.
 	UnknownIdentifier Kind = "unknown_identifier"
 	// ENTUnavailable (503): the CAS server is down, slow, or fails by itself.
-	// Detail is its host. Retry tries again.
+	// Detail is the address asked. Retry tries again.
 	ENTUnavailable Kind = "ent_unavailable"
 	// ENTUnreadable (503): the CAS server's answer is no CAS answer. Detail is the
 	// address asked. Retry tries again.
@@ -128,14 +128,10 @@ const (
 	CauseProxyTicket Cause = "proxy_ticket"
 	// CausePerson: the attribute that names the person is missing; Detail is its name.
 	CausePerson Cause = "unknown_person"
-	// CauseDenied: the CAS server says that this account may not come here.
-	CauseDenied Cause = "account_denied"
 	// CauseConflict: the PRONOTE identifier belongs to another account of the ENT.
 	CauseConflict Cause = "identifier_conflict"
 	// CauseAmbiguous: several people have this identity.
 	CauseAmbiguous Cause = "identity_ambiguous"
-	// CauseUnknown: it fails again and again and nothing says why.
-	CauseUnknown Cause = "unknown"
 	// CauseLogoutMessage: a single-logout message that cannot be read; goes with
 	// Refused and status 400.
 	CauseLogoutMessage Cause = "unreadable_logout"

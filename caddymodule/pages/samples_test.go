@@ -18,7 +18,7 @@ func samples() map[string]Page {
 	}
 	details := map[Kind]string{
 		UnknownIdentifier: "idPronote, ENTPersonIdPronote",
-		ENTUnavailable:    "cas.ent-exemple.fr",
+		ENTUnavailable:    "https://cas.ent-exemple.fr/samlValidate",
 		ENTUnreadable:     "https://cas.ent-exemple.fr/samlValidate",
 		ServiceNotAllowed: "https://ailleurs.example/pronote/",
 		WrongProfile:      "National_1",
@@ -39,7 +39,9 @@ func samples() map[string]Page {
 			p.Detail = "https://pronote.college-exemple.fr/pronote/eleve.html?fd=1"
 		case CauseTicket:
 			p.Detail = "INVALID_TICKET"
-		case CausePerson, CauseConflict, CauseAmbiguous, CauseDenied, CauseLogoutMessage:
+		case CauseConflict, CauseAmbiguous:
+			p.Kind = UnknownIdentifier
+		case CauseProxyTicket, CausePerson, CauseLogoutMessage:
 			p.Kind = Refused
 		case CauseEncodedSlash, CauseBackslash, CauseReserved, CauseDotSegment, CauseDoubleSlash,
 			CauseSemicolon, CauseRawHash, CauseAfterPage, CauseEncoding, CauseHost:

@@ -88,7 +88,7 @@ func (p Page) minor() bool {
 		return true
 	}
 	switch p.Cause {
-	case CauseService, CausePerson, CauseDenied, CauseConflict, CauseAmbiguous:
+	case CauseService, CausePerson, CauseConflict, CauseAmbiguous, CauseLogoutMessage:
 		return true
 	}
 	return false

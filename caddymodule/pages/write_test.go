@@ -163,6 +163,29 @@ func checkForm(t *testing.T, doc *html.Node, p Page) {
 	}
 }
 
+// TestOneThingStandsOut: a page has one button that stands out, and none where what
+// helps is not a click: to try again would only lead back here.
+func TestOneThingStandsOut(t *testing.T) {
+	for name, p := range samples() {
+		doc := parse(t, render(p, http.MethodGet, "fr"))
+		var loud []string
+		for _, n := range find(doc, "a", "button") {
+			if !slices.Contains(strings.Fields(attr(n, "class")), "second") {
+				loud = append(loud, text(n))
+			}
+		}
+		want := 1
+		switch {
+		case p.Kind == UnknownIdentifier, p.Kind == LoggedOut, p.Kind == AskLocked,
+			p.Cause == CauseService, p.Cause == CausePerson, p.Cause == CauseLogoutMessage:
+			want = 0
+		}
+		if len(loud) != want {
+			t.Errorf("%s: %q, want %d", name, loud, want)
+		}
+	}
+}
+
 // hostile is what might come in from an address, an ENT's answer or a form.
 var hostile = []string{
 	`<script>alert(1)</script>`, `"><img src=x onerror=alert(1)>`, `' autofocus onfocus='alert(1)`,
