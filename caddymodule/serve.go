@@ -284,7 +284,7 @@ func misread(why error) pages.Cause {
 	}
 	for words, cause := range map[string]pages.Cause{
 		"encoded slash": pages.CauseEncodedSlash, "backslash": pages.CauseBackslash, "semicolon": pages.CauseSemicolon,
-		"question mark": pages.CauseReserved, "control character": pages.CauseReserved, "number sign": pages.CauseRawHash,
+		"question mark": pages.CauseReserved, "control character": pages.CauseReserved, "number sign": pages.CauseHash,
 		"empty segment": pages.CauseDoubleSlash, "in a dot": pages.CauseDotSegment, "something after it": pages.CauseAfterPage,
 		"percent sequence": pages.CauseEncoding, "doubly encoded": pages.CauseEncoding, "invalid UTF-8": pages.CauseEncoding,
 		"not a path": pages.CauseHost,

@@ -52,11 +52,11 @@ var englishCauses = map[Cause]why{
 
 	CauseEncodedSlash: {Lead: "It contains an encoded slash (%2F)."},
 	CauseBackslash:    {Lead: "It contains a backslash (\\), possibly encoded (%5C)."},
-	CauseReserved:     {Lead: "It contains an encoded question mark, hash sign or null character (%3F, %23 or %00)."},
+	CauseReserved:     {Lead: "It contains an encoded question mark (%3F) or a control character, such as %00."},
 	CauseDotSegment:   {Lead: "It contains one or two dots alone between slashes."},
 	CauseDoubleSlash:  {Lead: "It contains two slashes in a row."},
 	CauseSemicolon:    {Lead: "It contains a semicolon."},
-	CauseRawHash:      {Lead: "It contains a hash sign (#), which browsers never send."},
+	CauseHash:         {Lead: "It contains a hash sign (#), possibly encoded (%23)."},
 	CauseAfterPage:    {Lead: "It goes on after the name of a page."},
 	CauseEncoding:     {Lead: "It contains characters that are wrongly encoded."},
 	CauseHost:         {Lead: "It names a site other than this one."},

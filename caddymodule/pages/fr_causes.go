@@ -52,11 +52,11 @@ var frenchCauses = map[Cause]why{
 
 	CauseEncodedSlash: {Lead: "Elle contient une barre oblique codée (%2F)."},
 	CauseBackslash:    {Lead: "Elle contient une barre oblique inverse (\\), peut-être codée (%5C)."},
-	CauseReserved:     {Lead: "Elle contient un point d’interrogation, un croisillon ou un caractère nul codé (%3F, %23 ou %00)."},
+	CauseReserved:     {Lead: "Elle contient un point d’interrogation codé (%3F) ou un caractère de contrôle, par exemple %00."},
 	CauseDotSegment:   {Lead: "Elle contient un point ou deux points seuls entre deux barres obliques."},
 	CauseDoubleSlash:  {Lead: "Elle contient deux barres obliques à la suite."},
 	CauseSemicolon:    {Lead: "Elle contient un point-virgule."},
-	CauseRawHash:      {Lead: "Elle contient un croisillon (#), qu’un navigateur n’envoie jamais."},
+	CauseHash:         {Lead: "Elle contient un croisillon (#), peut-être codé (%23)."},
 	CauseAfterPage:    {Lead: "Elle continue après le nom d’une page."},
 	CauseEncoding:     {Lead: "Elle contient des caractères mal codés."},
 	CauseHost:         {Lead: "Elle désigne un autre site que celui-ci."},

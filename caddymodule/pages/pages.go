@@ -142,7 +142,7 @@ const (
 	CauseEncodedSlash Cause = "encoded_slash"
 	// CauseBackslash: a backslash, encoded or not.
 	CauseBackslash Cause = "backslash"
-	// CauseReserved: a percent-encoded ?, # or NUL.
+	// CauseReserved: a percent-encoded ?, or a control character.
 	CauseReserved Cause = "encoded_delimiter"
 	// CauseDotSegment: a segment "." or "..".
 	CauseDotSegment Cause = "dot_segment"
@@ -150,8 +150,8 @@ const (
 	CauseDoubleSlash Cause = "double_slash"
 	// CauseSemicolon: a semicolon in the path.
 	CauseSemicolon Cause = "semicolon"
-	// CauseRawHash: a # that a client should never send.
-	CauseRawHash Cause = "raw_hash"
+	// CauseHash: a #, encoded or not.
+	CauseHash Cause = "hash"
 	// CauseAfterPage: something after a page's name.
 	CauseAfterPage Cause = "after_page"
 	// CauseEncoding: invalid percent-encoding or UTF-8.

@@ -44,7 +44,7 @@ func samples() map[string]Page {
 		case CauseProxyTicket, CausePerson, CauseLogoutMessage:
 			p.Kind = Refused
 		case CauseEncodedSlash, CauseBackslash, CauseReserved, CauseDotSegment, CauseDoubleSlash,
-			CauseSemicolon, CauseRawHash, CauseAfterPage, CauseEncoding, CauseHost:
+			CauseSemicolon, CauseHash, CauseAfterPage, CauseEncoding, CauseHost:
 			p.Kind = BadRequest
 		}
 		all[string(p.Kind)+"-"+string(cause)] = p

@@ -115,7 +115,7 @@ func TestCausesAreClosed(t *testing.T) {
 	all := []Cause{
 		CauseTicket, CauseService, CauseCookies, CauseClock, CauseProxyTicket, CausePerson,
 		CauseConflict, CauseAmbiguous, CauseLogoutMessage, CauseEncodedSlash, CauseBackslash,
-		CauseReserved, CauseDotSegment, CauseDoubleSlash, CauseSemicolon, CauseRawHash, CauseAfterPage,
+		CauseReserved, CauseDotSegment, CauseDoubleSlash, CauseSemicolon, CauseHash, CauseAfterPage,
 		CauseEncoding, CauseHost,
 	}
 	for _, cause := range all {
