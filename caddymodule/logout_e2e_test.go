@@ -67,6 +67,21 @@ func TestOnlyThePersonLogsOut(t *testing.T) {
 	}
 }
 
+// On a shared computer, somebody goes away who reads that their session is closed. An
+// ENT can lead to that page though nothing was ended here.
+func TestThePageAfterALogoutDoesNotHideAnOpenSession(t *testing.T) {
+	s := start(t)
+	b := s.browser()
+	b.login("/eleve.html", pupil)
+	if page := b.get("/pronote-cas/logged-out"); strings.Contains(page.body, "fermée") || !strings.Contains(page.body, "Se déconnecter") {
+		t.Errorf("with a session: %s\n%s", page.Status, page.body)
+	}
+	b.get("/pronote-cas/logout")
+	if page := b.get("/pronote-cas/logged-out"); !strings.Contains(page.body, "fermée") {
+		t.Errorf("without: %s\n%s", page.Status, page.body)
+	}
+}
+
 // A person who confirms the logout that another site asked for is logged out.
 func TestTheLogoutPageAsks(t *testing.T) {
 	s := start(t)

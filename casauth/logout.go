@@ -14,15 +14,16 @@ import (
 // serveOwn answers what lies below Prefix; name is the rest of the path.
 func (g *Gate) serveOwn(ctx context.Context, v *Visit, name string) Decision {
 	switch name {
-	case "":
+	case "", "logged-out":
 		if v.storage() != nil {
 			return refuse(v, StorageUnavailable, v.noSession)
 		}
 		if g.pending(v.session) && reads(v.Request) {
 			return Decision{Action: Redirect, Location: g.toAsk(g.Root)} // they have no access to PRONOTE yet
 		}
-		return g.ownPage(v, StatusPage)
-	case "logged-out":
+		if name == "" || v.session != nil { // who reads that a session is closed leaves it open for the next
+			return g.ownPage(v, StatusPage)
+		}
 		return g.ownPage(v, LoggedOutPage)
 	case "logout":
 		return g.logout(ctx, v)

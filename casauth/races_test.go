@@ -120,6 +120,25 @@ func TestALogoutWhileNobodyCanBeAskedIsNotLost(t *testing.T) {
 	}
 }
 
+// Nobody is told that no session is open, or that theirs is closed, while nobody knows.
+func TestOurPagesDoNotGuessWhetherASessionIsOpen(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := new(faulty)
+		a := node(t, store, lifetimes)
+		value := open(t, a, "cdurand", "ST-1")
+		store.gone.Store(true)
+		time.Sleep(lifetimes.Grace + 2*recheck)
+		g := NewGate(Config{Root: "/", CookieName: "pronote_cas"}, a)
+		for _, path := range []string{Prefix, Prefix + "logged-out"} {
+			r := httptest.NewRequest(http.MethodGet, path, nil)
+			r.Header.Set("Cookie", "pronote_cas="+value)
+			if d := g.Decide(t.Context(), &Visit{Request: r, Asked: path, Upstream: path}); d.Err == nil || d.Err.Reason != StorageUnavailable {
+				t.Errorf("%s: decided %+v, want %s", path, d, StorageUnavailable)
+			}
+		}
+	})
+}
+
 // Every SessionIndex counts, also after one that the store cannot be told of.
 func TestOneFailureDoesNotHideTheOtherTicketsOfALogout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
