@@ -60,6 +60,28 @@ func TestOnlyPRONOTEMayValidate(t *testing.T) {
 	}
 }
 
+// PRONOTE lives below a path of its own, which a rewrite adds: the relay is where it
+// was asked for, and so is what a person is told to try again.
+func TestARewriteChangesNothingOfWhatWasAsked(t *testing.T) {
+	s := startWith(t, func(s *rig) string {
+		return strings.Replace(s.caddyfile("rewrite * /pronote{uri}", "root /pronote/", "relay {\nallow_from 127.0.0.1\nservice "+public+"\n}"),
+			"auto_https off", "auto_https off\nservers {\ntrusted_proxies_unix\n}", 1)
+	})
+	b := s.browser()
+	validate := "/pronote-cas/samlValidate?TARGET=" + url.QueryEscape(public+"/eleve.html")
+	for from, want := range map[string]int{"127.0.0.1": 200, "127.0.0.2": 403} {
+		if got := b.send(http.MethodPost, validate, fmt.Sprintf(soap, "ST-1"), "X-Forwarded-For", from, "Content-Type", "text/xml"); got.StatusCode != want {
+			t.Errorf("PRONOTE at %s: %s\n%s", from, got.Status, got.body)
+		}
+	}
+	if got := b.get("/eleve.html?ticket=ST-1", "Early-Data", "1"); got.StatusCode != http.StatusTooEarly || !strings.Contains(got.body, `"`+public+`/eleve.html"`) {
+		t.Errorf("%s\n%s", got.Status, got.body)
+	}
+	if got := b.get("/a;b"); got.StatusCode != http.StatusBadRequest || strings.Contains(got.body, "/pronote/a") {
+		t.Errorf("%s\n%s", got.Status, got.body)
+	}
+}
+
 // Without trusted_proxies_strict, Caddy takes the first address of X-Forwarded-For
 // for the client's, which a proxy that appends leaves to the client to write.
 func TestAnAddressThatTheCallerWroteIsNotBelieved(t *testing.T) {

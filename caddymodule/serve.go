@@ -39,18 +39,10 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 // decidedVar marks a request that some directive on the site has decided on.
 const decidedVar = "pronote_cas.decided"
 
-// visit collects what came in. The directive runs after rewrite, redir and the
-// like, so what was asked stands in the request as it was before them.
+// visit collects what came in.
 func (h *Handler) visit(r *http.Request) casauth.Visit {
 	v := casauth.Visit{Request: r, EarlyData: earlyData(r)}
-	// Only there it matters who calls; most requests are neither.
-	if strings.HasPrefix(r.URL.Path, casauth.Prefix) || len(address.Tickets(r.URL.RawQuery)) > 0 {
-		v.Client = client(r)
-	}
-	original, ok := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request)
-	if !ok { // not below a Caddy server
-		original = http.Request{URL: r.URL, RequestURI: r.RequestURI}
-	}
+	original := original(r)
 	v.Asked = original.RequestURI
 	if original.URL.Host != "" && original.URL.User == nil && h.gate.Public.Names(original.URL.Host) {
 		v.Asked = original.URL.RequestURI() // absolute form, to ourselves (RFC 9112 §3.2.2)
@@ -59,7 +51,20 @@ func (h *Handler) visit(r *http.Request) casauth.Visit {
 	if u := original.URL; u != r.URL && (u.Path != r.URL.Path || u.RawPath != r.URL.RawPath || u.RawQuery != r.URL.RawQuery) {
 		v.Upstream = r.URL.RequestURI()
 	}
+	// Only there it matters who calls; most requests are neither.
+	if _, query, _ := strings.Cut(v.Asked, "?"); strings.HasPrefix(v.Asked, casauth.Prefix) || len(address.Tickets(query)) > 0 {
+		v.Client = client(r)
+	}
 	return v
+}
+
+// original is r as the client wrote it: the directive runs after rewrite, redir and
+// the like.
+func original(r *http.Request) http.Request {
+	if before, ok := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request); ok {
+		return before
+	}
+	return *r // not below a Caddy server
 }
 
 // client is the TCP peer, or whom a proxy that Caddy trusts names: no header of an
@@ -201,7 +206,7 @@ func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, d casauth.Decis
 	switch d.Err.Reason {
 	case casauth.MethodNotAllowed:
 		w.Header().Set("Allow", "GET, HEAD")
-		if r.URL.Path == pages.LogoutPath {
+		if original(r).URL.Path == pages.LogoutPath {
 			w.Header().Set("Allow", "GET, POST")
 		}
 	case casauth.IdentifierRequired:
@@ -229,7 +234,7 @@ const retryAfter = 30 * time.Second
 
 // refusalPage says which page goes with which reason, and where its way on leads.
 func (h *Handler) refusalPage(r *http.Request, d casauth.Decision) pages.Page {
-	home := h.gate.Home()
+	home, asked := h.gate.Home(), original(r)
 	p := pages.Page{Status: d.Err.Reason.Status(), Detail: d.Err.Public, Retry: home}
 	if d.Location != "" && d.Err.Reason != casauth.SessionRequired {
 		p.Retry = d.Location
@@ -241,7 +246,7 @@ func (h *Handler) refusalPage(r *http.Request, d casauth.Decision) pages.Page {
 			p.Retry = back
 		}
 	case casauth.AmbiguousTarget:
-		p.Kind, p.Cause, p.Detail = pages.BadRequest, misread(d.Err.Cause), pathOnly(r)
+		p.Kind, p.Cause, p.Detail = pages.BadRequest, misread(d.Err.Cause), pathOnly(&asked)
 	case casauth.AdministrationHidden, casauth.NotFound:
 		p.Kind = pages.NotFound
 	case casauth.MethodNotAllowed:
@@ -262,9 +267,9 @@ func (h *Handler) refusalPage(r *http.Request, d casauth.Decision) pages.Page {
 		}
 		p.Detail, _, _ = strings.Cut(h.gate.CAS.ValidateURL, "?")
 	case casauth.StorageUnavailable:
-		p.Kind, p.RetryAfter, p.Retry = pages.StorageUnavailable, retryAfter, h.gate.Again(r)
+		p.Kind, p.RetryAfter, p.Retry = pages.StorageUnavailable, retryAfter, h.gate.Again(&asked)
 	case casauth.EarlyData:
-		p.Kind, p.Retry = pages.TooEarly, h.gate.Again(r)
+		p.Kind, p.Retry = pages.TooEarly, h.gate.Again(&asked)
 	case casauth.ForeignLogout:
 		p.Kind = pages.LogoutConfirm
 	case casauth.ServiceNotAllowed:
