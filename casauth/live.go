@@ -25,11 +25,14 @@ type Hold struct {
 // Release has returned.
 type Live interface{ Cut() }
 
-// Hold registers a response. It returns false where the session has ended in the
-// meantime.
+// Hold registers a response, with the person's next session where there is one by now.
+// It returns false where the session has ended in the meantime.
 func (s *Session) Hold(h *Hold, live Live) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if next := s.next.Load(); next != nil {
+		return next.Hold(h, live)
+	}
 	if s.ended.Load() {
 		return false
 	}

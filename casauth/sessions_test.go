@@ -342,10 +342,14 @@ func TestLiveResponsesGoOverToThePersonsNextSession(t *testing.T) {
 		old := expect(t, a, open(t, a, "cdurand", "ST-1"), nil)
 		next := expect(t, a, open(t, a, "cdurand", "ST-2"), nil)
 		var cut atomic.Bool
-		var download Hold
+		var download, poll, late Hold
 		old.Hold(&download, cutting(func() { cut.Store(true) }))
 		old.handOver(next)
+		old.Hold(&poll, cutting(func() { cut.Store(true) })) // of requests that found the old session just before
 		_ = a.End(t.Context(), old)
+		if !old.Hold(&late, cutting(func() {})) {
+			t.Error("a response that comes a moment later is refused")
+		}
 		if cut.Load() || old.Over() {
 			t.Error("the old session's end cut it, or the answer to a brief call")
 		}
@@ -354,6 +358,8 @@ func TestLiveResponsesGoOverToThePersonsNextSession(t *testing.T) {
 			t.Error("the new session's end did not")
 		}
 		download.Release()
+		poll.Release()
+		late.Release()
 	})
 }
 
