@@ -27,7 +27,7 @@ func (g *Grant) attributes() []attribute {
 		all = append(all, attribute{"idPronote", []string{g.PronoteID}})
 	}
 	for _, name := range slices.Sorted(maps.Keys(g.Attributes)) {
-		if written := clean(name); written != "" && !strings.EqualFold(name, "login") && !strings.EqualFold(name, "idPronote") {
+		if written := clean(name); written != "" && !strings.EqualFold(written, "login") && !strings.EqualFold(written, "idPronote") {
 			all = append(all, attribute{written, g.Attributes[name]})
 		}
 	}

@@ -110,6 +110,7 @@ func TestWhatTheENTSaysCannotBreakTheAnswer(t *testing.T) {
 		"empty":                 {""},
 		"none":                  {},
 		"LOGIN":                 {"admin"},
+		"log\x00in":             {"admin"},
 		"idpronote":             {"AAAAAAAAAAAAAAAA"},
 	}
 	want := map[string][]string{
