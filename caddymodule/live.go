@@ -40,6 +40,7 @@ func (h *Handler) live(w http.ResponseWriter, r *http.Request, next caddyhttp.Ha
 	out.hold.Release()
 	out.finish()
 	if !out.wrote && out.over() {
+		out.unsay()
 		return h.ended(w, r, d.Session) // a long poll that was waiting: its page learns why
 	}
 	return err

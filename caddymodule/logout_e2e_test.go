@@ -284,12 +284,27 @@ func slow(body string, pieces bool) io.Reader {
 // A function call has no context of its own to cut: what PRONOTE answers after the
 // session's end is kept back all the same.
 func TestACallThatIsAnsweredAfterTheLogoutTellsNothing(t *testing.T) {
-	s := start(t)
+	s := start(t, privateLines...)
 	b := s.browser()
 	b.login("/eleve.html", pupil)
-	release := make(chan struct{})
-	waiting := b.begin(http.MethodPost, "/appelfonction/3/1/a", false, release)
-	s.cas.EndSessions(pupil)
-	close(release)
-	waiting.expect(t, "a call", http.StatusUnauthorized)
+	said := map[string]string{
+		"Set-Cookie": "pronote=1", "Content-Encoding": "br", "Content-Disposition": "attachment; filename=bulletin.pdf", "Etag": `"1"`,
+		"Location": "http://192.168.222.60/eleve.html", "Www-Authenticate": "Negotiate", "Trailer": "X-Sum",
+	}
+	s.upstream.answer(func(w http.ResponseWriter, _ *http.Request) {
+		s.cas.EndSessions(pupil)
+		for name, value := range said {
+			w.Header().Set(name, value)
+		}
+		_, _ = io.WriteString(w, "answer")
+	})
+	got := b.send(http.MethodPost, "/appelfonction/3/1/a", "", script...)
+	if got.StatusCode != http.StatusUnauthorized || !strings.Contains(got.body, `"session_required"`) {
+		t.Errorf("%s\n%s", got.Status, got.body)
+	}
+	for name, value := range said {
+		if strings.Contains(strings.Join(got.Header[name], "\n"), value) {
+			t.Errorf("%s: %q", name, got.Header[name])
+		}
+	}
 }

@@ -92,6 +92,18 @@ func (w *response) FlushError() error {
 	return http.NewResponseController(w.ResponseWriter).Flush()
 }
 
+// unsay takes back the header of an answer that was withheld: it is of somebody whose
+// session has ended, and of another body than the one that is sent instead.
+func (w *response) unsay() {
+	for name := range w.Header() {
+		switch name {
+		case "Server", "Alt-Svc", "Strict-Transport-Security": // Caddy's own
+		default:
+			delete(w.Header(), name)
+		}
+	}
+}
+
 // finish dresses a header that net/http sends by itself when nobody has written.
 func (w *response) finish() {
 	if !w.wrote {
