@@ -105,7 +105,7 @@ func (o *observer) note(r *http.Request, d *casauth.Decision) *note {
 // tell writes to the log what d is, and the code of its page into n.
 func (o *observer) tell(level zapcore.Level, d *casauth.Decision, n *note) {
 	if entry := o.log.Check(level, n.What); entry != nil {
-		if (d.Action == casauth.Refuse || d.Page == casauth.AskPage && d.Err != nil) && level >= zapcore.InfoLevel { // a code that stands nowhere helps nobody
+		if (d.Action == casauth.Refuse || d.Action == casauth.Show) && level >= zapcore.InfoLevel { // a code that stands nowhere helps nobody
 			n.Code = newCode()
 		}
 		entry.Write(fields(d, n)...)
@@ -210,6 +210,9 @@ func weigh(d *casauth.Decision) (zapcore.Level, string) {
 	}
 	if d.Page == casauth.AskPage && d.Err != nil {
 		return zapcore.InfoLevel, "PRONOTE identifier refused"
+	}
+	if d.Action == casauth.Show && d.Person {
+		return zapcore.InfoLevel, "page shown"
 	}
 	if d.Action != casauth.Refuse {
 		return zapcore.DebugLevel, "answered"

@@ -102,15 +102,17 @@ func TestTraceOfALoginThroughTheRelay(t *testing.T) {
 	}
 }
 
-// What a school keeps of a day, at the level that it runs with: for each refusal the
-// code on the page, for each login whose it is, how long the ENT took and by what way
+// What a school keeps of a day, at the level that it runs with: for each page of ours the
+// code on it, for each login whose it is, how long the ENT took and by what way
 // the browser came; and nobody's name.
 func TestTheLogAtINFO(t *testing.T) {
 	s := startWith(t, func(s *rig) string { return strings.Replace(s.caddyfile(""), "level DEBUG", "level INFO", 1) })
 	b := s.browser()
 	b.login("/eleve.html", pupil)
 	b.get("/appelfonction/3/1/1", script...)
+	status := b.get("/pronote-cas/")
 	b.get("/pronote-cas/logout")
+	loggedOut := b.get("/pronote-cas/logged-out")
 	stranger := s.browser()
 	refused := stranger.get(stranger.ticket(stranger.setOut("/eleve.html"), "hugo.lefevre"))
 	stranger.get("/appelfonction/3/1/1", script...)
@@ -120,7 +122,7 @@ func TestTheLogAtINFO(t *testing.T) {
 	late := s.browser()
 	unreadable := late.get(late.ticket(late.setOut("/eleve.html"), pupil))
 
-	for name, page := range map[string]answer{"unknown identifier": refused, "a script's page": asked, "not found": notFound, "unreadable": unreadable} {
+	for name, page := range map[string]answer{"logged in": status, "logged out": loggedOut, "unknown identifier": refused, "a script's page": asked, "not found": notFound, "unreadable": unreadable} {
 		if code := codeOnPage.FindString(page.body); code == "" && name != "a script's page" || code != "" && !strings.Contains(s.log.String(), `"code":"`+code+`"`) {
 			t.Errorf("%s: the code %q is not in the log, or there is none:\n%s\n%s", name, code, page.body, ours(s.log.String()))
 		}

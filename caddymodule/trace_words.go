@@ -12,6 +12,7 @@ var happened = map[string]both{
 	"PRONOTE's ticket refused":   {"PRONOTE asked about a ticket that is not good (any more)", "PRONOTE a présenté un ticket qui n’est pas, ou plus, valable"},
 	"PRONOTE identifier given":   {"gave and proved the PRONOTE identifier", "identifiant PRONOTE saisi et vérifié"},
 	"PRONOTE identifier refused": {"typed a PRONOTE identifier that could not be verified", "identifiant PRONOTE saisi, mais pas vérifié"},
+	"page shown":                 {"looked at a page of the plugin", "page du greffon affichée"},
 	"refused":                    {"refused", "refus"},
 }
 

@@ -41,7 +41,7 @@ func (g *Gate) ownPage(v *Visit, page OwnPage) Decision {
 	if posts(v.Request) {
 		return refuse(v, MethodNotAllowed, nil)
 	}
-	return Decision{Action: Show, Page: page, Session: v.session, Location: g.Home()}
+	return Decision{Action: Show, Page: page, Person: navigates(v.Request), Session: v.session, Location: g.Home()}
 }
 
 // logout ends the session and goes on to the CAS server's logout. No parameter

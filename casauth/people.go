@@ -113,7 +113,7 @@ func (g *Gate) ask(ctx context.Context, v *Visit) Decision {
 	}
 	claim := directory.Claim{User: v.session.User, Attributes: v.session.Attributes}
 	form.ProofKnown = g.People.ProofSent(claim)
-	d := Decision{Action: Show, Page: AskPage, Session: v.session, Asking: form}
+	d := Decision{Action: Show, Page: AskPage, Person: navigates(v.Request), Session: v.session, Asking: form}
 	switch {
 	case reads(v.Request): // the school may have put things right meanwhile
 		if result, err := g.People.Resolve(ctx, claim); err == nil && result.PronoteID != "" {

@@ -86,7 +86,7 @@ type Decision struct {
 	Brief        bool           // Pass: the answer comes at once; there is nothing to cut while it is awaited
 	Discovery    bool           // Pass: the answer tells PRONOTE's app where the CAS server is, which is us
 	Location     string         // Redirect: absolute URL; Refuse: where a login would start
-	Person       bool           // Refuse: a person sees the answer, not a script
+	Person       bool           // Refuse, Show: a person sees the answer, not a script
 	Err          *Error         // Refuse; with other actions, what went wrong without changing the answer
 	Page         OwnPage        // Show
 	Asking       *Asking        // Show: the form of AskPage
