@@ -47,7 +47,8 @@ const (
 type guard struct {
 	dec      *xml.Decoder
 	line     int    // lines above the first one that dec sees
-	source   []byte // what dec reads; nil once it is known to hold U+FFFD
+	source   []byte // what dec reads
+	marked   bool   // source is known to hold U+FFFD
 	open     []opened
 	bindings []binding // of all open elements, innermost last
 	elements int
@@ -63,12 +64,13 @@ type binding struct{ prefix, uri string }
 
 func (g *guard) run() error {
 	for {
+		start := g.dec.InputOffset()
 		token, err := g.dec.RawToken()
 		if err == io.EOF {
 			return g.end()
 		}
 		if err == nil {
-			err = g.take(token)
+			err = g.take(token, g.source[start:g.dec.InputOffset()])
 		} else {
 			err = syntax(err)
 		}
@@ -102,9 +104,13 @@ func syntax(err error) error {
 	return malformed(ReasonNotXML)
 }
 
-func (g *guard) take(token xml.Token) error {
+// take checks one token; raw is what it was written as.
+func (g *guard) take(token xml.Token, raw []byte) error {
 	switch t := token.(type) {
 	case xml.StartElement:
+		if stuckTogether(raw) {
+			return malformed(ReasonNotXML)
+		}
 		return g.start(t)
 	case xml.EndElement:
 		last := len(g.open) - 1
@@ -115,7 +121,7 @@ func (g *guard) take(token xml.Token) error {
 		g.open = g.open[:last]
 		g.ended = last == 0
 	case xml.CharData:
-		if len(g.open) == 0 && len(bytes.Trim(t, blanks)) > 0 {
+		if len(g.open) == 0 && len(bytes.Trim(raw, blanks)) > 0 { // raw: &#32; and CDATA are no blanks there
 			return malformed(ReasonTrailing)
 		}
 		return g.text(string(t))
@@ -127,19 +133,34 @@ func (g *guard) take(token xml.Token) error {
 	return nil
 }
 
+// stuckTogether tells whether no blank follows the value of an attribute in tag,
+// where another begins: encoding/xml takes a="1"b="2" without a word.
+func stuckTogether(tag []byte) bool {
+	for {
+		i := bytes.IndexAny(tag, `"'`)
+		if i < 0 {
+			return false
+		}
+		end := i + 1 + bytes.IndexByte(tag[i+1:], tag[i])
+		if tag = tag[end+1:]; strings.IndexByte(blanks+"/>", tag[0]) < 0 {
+			return true
+		}
+	}
+}
+
 // replacement finds U+FFFD, as such or by number.
 var replacement = regexp.MustCompile("\uFFFD|&#(?:0*65533|x0*(?i:fffd));")
 
 // text refuses a reference to a surrogate (&#xD800;), which encoding/xml turns
 // into U+FFFD instead of refusing it.
 func (g *guard) text(s string) error {
-	if g.source == nil || !strings.ContainsRune(s, '\uFFFD') {
+	if g.marked || !strings.ContainsRune(s, '\uFFFD') {
 		return nil
 	}
 	if !replacement.Match(g.source) {
 		return malformed(ReasonCharacters)
 	}
-	g.source = nil
+	g.marked = true
 	return nil
 }
 
