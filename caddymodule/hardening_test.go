@@ -266,6 +266,40 @@ func TestTwoDirectivesOnOneSiteLeaveEachOtherAlone(t *testing.T) {
 	}
 }
 
+// Two directives on one host may name their headers and cookies differently: each
+// name is forged on the other's paths too, and beside both.
+func TestTwoDirectivesOnOneSiteStripEachOthersNames(t *testing.T) {
+	s := startWith(t, func(s *rig) string {
+		file := s.caddyfile("", "root /college/\nuser_header X-User")
+		from, to := strings.Index(file, "pronote_cas {"), strings.Index(file, "reverse_proxy")
+		one := file[from:to]
+		return file[:from] + strings.Replace(one, "{", "/college/* {", 1) + "\t" +
+			strings.NewReplacer("pronote_cas {", "pronote_cas /lycee/* {\nidentifier_header X-Lycee\nsession {\ncookie_name lycee\n}\n",
+				"/college/", "/lycee/").Replace(one) + file[to:]
+	})
+	b := s.browser()
+	b.login("/college/eleve.html", pupil)
+	for target, want := range map[string]map[string]string{
+		"/college/eleve.html": {"X-Pronote-Id": pupilID, "X-User": pupil, "X-Lycee": ""},
+		"/lycee/a.js":         {"X-Pronote-Id": "", "X-User": "", "X-Lycee": ""},
+		"/other":              {"X-Pronote-Id": "", "X-User": "", "X-Lycee": ""},
+	} {
+		got := b.get(target, "X-Pronote-Id", parentID, "X_Lycee", parentID, "X-Lycee", parentID, "X-User", "x", "Cookie", "__Host-lycee=x")
+		r, _ := s.upstream.last(t)
+		if got.StatusCode != http.StatusOK || r.URL.Path != target || r.Header.Get("X_Lycee") != "" {
+			t.Errorf("%s: %s, PRONOTE was asked %s with %v", target, got.Status, r.URL.Path, r.Header)
+		}
+		for name, value := range want {
+			if r.Header.Get(name) != value {
+				t.Errorf("%s: PRONOTE is told %s %q, want %q", target, name, r.Header.Get(name), value)
+			}
+		}
+		if strings.Contains(r.Header.Get("Cookie"), "lycee") {
+			t.Errorf("%s: PRONOTE is sent a cookie of ours", target)
+		}
+	}
+}
+
 // CAS servers have put tickets in stranger places than the query; wherever one
 // stands, our log does not repeat it.
 func TestTicketsInOddPlacesAreNotLogged(t *testing.T) {

@@ -107,6 +107,19 @@ func (h *identityHeaders) strip(r *http.Request, cookies []string) {
 	}
 }
 
+// stripBeside removes what is h's and not by's from a request that by, another
+// directive on the site, has decided on: by has set its own headers.
+func (h *Handler) stripBeside(r *http.Request, by *Handler) {
+	if slices.Equal(h.identity.folded, by.identity.folded) && h.gate.CookieName == by.gate.CookieName {
+		return // as with the two routes of one directive
+	}
+	left := h.identity
+	left.folded = slices.DeleteFunc(slices.Clone(left.folded), func(name string) bool {
+		return slices.Contains(by.identity.folded, name)
+	})
+	left.strip(r, h.gate.CookieNames())
+}
+
 // stripTokens removes our names from the comma-separated lists under name.
 func (h *identityHeaders) stripTokens(header http.Header, name string, lines []string) {
 	oursIn := func(line string) bool {

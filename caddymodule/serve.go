@@ -18,10 +18,11 @@ import (
 // ServeHTTP is one request from top to bottom: what came in becomes a Visit, the
 // gate decides, and the decision is carried out.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
-	if h.Outside && caddyhttp.GetVar(r.Context(), decidedVar) != nil {
-		return next.ServeHTTP(w, r) // a directive whose matcher it meets has seen to it
+	if by, ok := caddyhttp.GetVar(r.Context(), decidedVar).(*Handler); ok && h.Outside {
+		h.stripBeside(r, by)
+		return next.ServeHTTP(w, r)
 	}
-	caddyhttp.SetVar(r.Context(), decidedVar, true)
+	caddyhttp.SetVar(r.Context(), decidedVar, h)
 	v := h.visit(r)
 	var d casauth.Decision
 	if h.Outside && !strings.HasPrefix(v.Asked, casauth.Prefix) {
@@ -36,7 +37,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	return nil
 }
 
-// decidedVar marks a request that some directive on the site has decided on.
+// decidedVar holds the Handler of the directive that has decided on a request.
 const decidedVar = "pronote_cas.decided"
 
 // visit collects what came in.
