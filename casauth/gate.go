@@ -50,7 +50,6 @@ type Gate struct {
 	Config
 	sessions    *Sessions
 	cookieNames [2]string
-	logins      flights
 }
 
 // NewGate returns the gate of the site that c describes.

@@ -83,7 +83,7 @@ func (g *Gate) finishLogin(ctx context.Context, v *Visit) (Decision, bool) {
 	}
 	delegated, isDelegated := g.delegated(back)
 	v.renew = g.Renew || delegated.Renew
-	login, mine := g.logins.do(ticket, value, func() login {
+	login, mine := g.sessions.logins.do(ticket, value, func() login {
 		return g.validate(context.WithoutCancel(ctx), v, back, ticket)
 	})
 	if !mine {

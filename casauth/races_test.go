@@ -4,15 +4,18 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/pronote-cas/caddy-pronote-cas/casauth/address"
+	"github.com/pronote-cas/caddy-pronote-cas/casauth/castest"
 )
 
 // interleaved is a store during whose deletions something else happens.
@@ -269,4 +272,28 @@ func (b *behind) Delete(ctx context.Context, key string) error {
 		return errGone
 	}
 	return b.MemoryStore.Delete(ctx, key)
+}
+
+// A double click during a reload reaches the gates of two configurations. The ticket
+// is still validated once: the second time it would be refused.
+func TestATicketIsValidatedOnceAcrossAReload(t *testing.T) {
+	g := newGated(t, nil)
+	next := NewGate(g.Config, g.sessions)
+	with := g.ticket("/eleve.html", pupil)
+	g.cas.SetFault(castest.Fault{Delay: 300 * time.Millisecond})
+	var wg sync.WaitGroup
+	for _, gate := range []*Gate{g.Gate, next} {
+		click := g.another()
+		click.Gate = gate
+		maps.Copy(click.cookies, g.cookies)
+		wg.Go(func() {
+			if d := click.visit(http.MethodGet, with); d.Event != LoggedIn {
+				t.Errorf("one of two clicks: %s, %v", outcome(d), d.Err)
+			}
+		})
+	}
+	wg.Wait()
+	if n := g.cas.Counts().TotalValidations(); n != 1 {
+		t.Errorf("%d validations", n)
+	}
 }

@@ -42,6 +42,7 @@ type Sessions struct {
 	keys    keyring
 	cache   cache
 	start   time.Time
+	logins  flights       // tickets being validated, by whichever of the site's gates
 	pending pending       // sessions ended here that the store could not yet be told about
 	unknown chan struct{} // held while the store is asked about a ticket that this node knows nothing of
 	flush   chan *Session
