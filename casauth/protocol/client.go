@@ -136,7 +136,6 @@ func transportError(ctx context.Context, err error) *Error {
 		op          *net.OpError
 		certificate *tls.CertificateVerificationError
 		record      tls.RecordHeaderError
-		alert       tls.AlertError
 		authority   x509.UnknownAuthorityError
 		host        x509.HostnameError
 		invalid     x509.CertificateInvalidError
@@ -149,8 +148,10 @@ func transportError(ctx context.Context, err error) *Error {
 		reason = ReasonTimeout
 	case errors.As(err, &dns):
 		reason = ReasonName
-	case errors.As(err, &certificate), errors.As(err, &record), errors.As(err, &alert),
-		errors.As(err, &authority), errors.As(err, &host), errors.As(err, &invalid):
+	case errors.As(err, &certificate), errors.As(err, &record), errors.As(err, &authority), errors.As(err, &host), errors.As(err, &invalid),
+		// What crypto/tls says of versions and ciphers that do not meet has no type of its own:
+		// an alert is an OpError, from either side, and the rest is text.
+		errors.As(err, &op) && strings.HasSuffix(op.Op, " error"), strings.HasPrefix(err.Error(), "tls: "):
 		reason = ReasonTLS
 	case errors.As(err, &op) && op.Op == "dial":
 		reason = ReasonConnect

@@ -2,6 +2,7 @@ package protocol
 
 import (
 	"compress/gzip"
+	"crypto/tls"
 	"encoding/xml"
 	"errors"
 	"io"
@@ -226,6 +227,42 @@ func TestValidateTLS(t *testing.T) {
 	c := Client{Protocol: CAS2, ValidateURL: strings.Replace(plain.URL, "http:", "https:", 1)}
 	if _, err := c.Validate(t.Context(), service, ticket); reasonOf(t, err) != ReasonTLS {
 		t.Errorf("plain HTTP: %v", err)
+	}
+}
+
+// A CAS server too old or too demanding for our TLS is no broken connection: its
+// certificate is fine, and the ENT has to be told what is not.
+func TestTLSThatDoesNotMeetIsNamed(t *testing.T) {
+	for name, config := range map[string]*tls.Config{
+		"TLS 1.1 at most":      {MaxVersion: tls.VersionTLS11},
+		"no cipher in common":  {MaxVersion: tls.VersionTLS12, CipherSuites: []uint16{tls.TLS_RSA_WITH_RC4_128_SHA}},
+		"a client certificate": {ClientAuth: tls.RequireAnyClientCert},
+	} {
+		s := httptest.NewUnstartedServer(http.NotFoundHandler())
+		s.TLS, s.Config.ErrorLog = config, log.New(io.Discard, "", 0)
+		s.StartTLS()
+		defer s.Close()
+		c := Client{Protocol: CAS2, ValidateURL: s.URL, Transport: s.Client().Transport}
+		if _, err := c.Validate(t.Context(), service, ticket); reasonOf(t, err) != ReasonTLS {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	go func() {
+		if c, err := l.Accept(); err == nil {
+			hello := "\x02\x00\x00\x26\x03\x01" + strings.Repeat("r", 32) + "\x00\x00\x2f\x00" // ServerHello of TLS 1.0
+			io.WriteString(c, "\x16\x03\x01\x00\x2a"+hello)
+			io.Copy(io.Discard, c)
+			c.Close()
+		}
+	}()
+	c := Client{Protocol: CAS2, ValidateURL: "https://" + l.Addr().String()}
+	if _, err := c.Validate(t.Context(), service, ticket); reasonOf(t, err) != ReasonTLS {
+		t.Errorf("TLS 1.0 chosen: %v", err)
 	}
 }
 

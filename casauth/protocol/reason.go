@@ -153,7 +153,7 @@ var sentences = map[Reason]string{
 	ReasonRequest:     "the validation request cannot be made: check the validation address",
 	ReasonName:        "the name of the CAS server is not found",
 	ReasonConnect:     "the CAS server cannot be reached",
-	ReasonTLS:         "no secure connection to the CAS server: check its certificate, the whole chain of it",
+	ReasonTLS:         "no secure connection to the CAS server: check that it speaks TLS 1.2, and its certificate, the whole chain of it",
 	ReasonTimeout:     "the CAS server did not answer in time",
 	ReasonCanceled:    "the browser went away before the CAS server answered",
 	ReasonInterrupted: "the connection broke before the answer was complete",
