@@ -146,6 +146,8 @@ func transportError(ctx context.Context, err error) *Error {
 		reason = ReasonCanceled
 	case errors.Is(ctx.Err(), context.DeadlineExceeded), errors.As(err, &netErr) && netErr.Timeout():
 		reason = ReasonTimeout
+	case errors.As(err, &op) && op.Op == "proxyconnect": // whose name or address it is then, err says
+		reason = ReasonConnect
 	case errors.As(err, &dns):
 		reason = ReasonName
 	case errors.As(err, &certificate), errors.As(err, &record), errors.As(err, &authority), errors.As(err, &host), errors.As(err, &invalid),

@@ -266,6 +266,26 @@ func TestTLSThatDoesNotMeetIsNamed(t *testing.T) {
 	}
 }
 
+// A proxy that is not there is not the CAS server's connection that broke, nor its
+// name that nobody knows.
+func TestAProxyThatIsNotThereIsNoBrokenConnection(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.Close()
+	for _, proxy := range []string{"http://" + l.Addr().String(), "http://proxy.invalid:3128"} {
+		through, err := url.Parse(proxy)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := Client{Protocol: CAS2, ValidateURL: "https://cas.example.fr/", Transport: &http.Transport{Proxy: http.ProxyURL(through)}}
+		if _, err := c.Validate(t.Context(), service, ticket); reasonOf(t, err) != ReasonConnect {
+			t.Errorf("%s: %v", proxy, err)
+		}
+	}
+}
+
 func TestValidateIPv6(t *testing.T) {
 	l, err := net.Listen("tcp", "[::1]:0")
 	if err != nil {
