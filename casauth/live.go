@@ -56,9 +56,15 @@ func (s *Session) Over() bool {
 	return false
 }
 
-// Unseen reports whether the session ended here alone, because the store could not
-// be asked about it any more: it may go on when the store is back.
-func (s *Session) Unseen() bool { return s.unseen.Load() }
+// Unseen reports whether the session, or the next one that its responses went on with,
+// ended here alone, because the store could not be asked about it any more: it may go on
+// when the store is back.
+func (s *Session) Unseen() bool {
+	for next := s.next.Load(); next != nil; next = s.next.Load() {
+		s = next
+	}
+	return s.unseen.Load()
+}
 
 // gone is what a session that has ended means to somebody who had found it just
 // before: ErrNoSession, or an ErrStorage where it ended unseen.
@@ -66,7 +72,7 @@ func (s *Session) gone() error {
 	switch {
 	case !s.ended.Load():
 		return nil
-	case s.Unseen():
+	case s.unseen.Load():
 		return fmt.Errorf("%w: past the grace", ErrStorage)
 	}
 	return ErrNoSession
@@ -126,6 +132,9 @@ func (s *Session) handOver(next *Session) {
 	}
 	next.mu.Unlock()
 	s.mu.Unlock()
+	if next.ended.Load() { // meanwhile
+		next.end()
+	}
 }
 
 // Unseen decides on a request whose session could not be looked up any more while it
@@ -186,10 +195,7 @@ func (s *Sessions) bequeath(next *Sessions) {
 		same := newSession(session.key, session.path)
 		same.record = session.record
 		same.fresh(max(next.clock()-(s.clock()-session.good.Load()), 1), time.Unix(0, session.seen.Load()))
-		same = next.cache.add(same)
-		if session.handOver(same); same.ended.Load() {
-			same.end() // it ended meanwhile
-		}
+		session.handOver(next.cache.add(same))
 	}
 }
 

@@ -254,6 +254,41 @@ func looksAfter(t *testing.T, known bool) {
 	expect(t, node(t, shared, lifetimes), left, ErrNoSession)
 }
 
+// A poll that was handed on, to the next configuration or the same person's next login,
+// and is then given up past the grace, logs nobody out either.
+func TestAPollThatWasHandedOnEndsUnseenPastTheGrace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := new(faulty)
+		before := NewSessions(store, lifetimes)
+		session := expect(t, before, open(t, before, "cdurand", "ST-1"), nil)
+		cut := false
+		session.Hold(new(Hold), cutting(func() { cut = true }))
+		before.CloseFor(node(t, store, lifetimes))
+		store.gone.Store(true)
+		time.Sleep(lifetimes.Grace + 2*recheck)
+		if !cut || !session.Unseen() {
+			t.Errorf("cut: %v, unseen: %v, want both", cut, session.Unseen())
+		}
+	})
+}
+
+// Single logout may overtake the login that it ends: what it is to hand on is not lost.
+func TestWhatIsHandedToASessionThatHasEndedIsCut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := node(t, new(faulty), lifetimes)
+		old, next := expect(t, a, open(t, a, "cdurand", "ST-1"), nil), expect(t, a, open(t, a, "cdurand", "ST-2"), nil)
+		cut := 0
+		old.Hold(new(Hold), cutting(func() { cut++ }))
+		if _, err := a.EndTicket(t.Context(), "ST-2"); err != nil {
+			t.Fatal(err)
+		}
+		g := NewGate(Config{Root: "/", CookieName: "pronote_cas"}, a)
+		if g.succeed(t.Context(), old, next); cut != 1 {
+			t.Errorf("cut %d times, want once", cut)
+		}
+	})
+}
+
 // behind is a way to a store that can be closed.
 type behind struct {
 	*MemoryStore
