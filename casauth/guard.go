@@ -44,18 +44,29 @@ type guard struct {
 func (g *guard) Load(ctx context.Context, key string) (value []byte, err error) {
 	return do(g, ctx, func(ctx context.Context) ([]byte, error) {
 		value, err := g.store.Load(ctx, key)
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			if _, other := g.store.Load(ctx, "pronote_cas/nothing"); errors.Is(other, fs.ErrNotExist) {
-				return nil, &unreadable{err}
-			}
-		}
-		return value, err
+		return value, g.alone(ctx, err)
 	})
 }
 
-// unreadable says that a store that answers cannot read one key, such as a file that
-// belongs to root: nobody else has to be kept out because of it.
+// alone returns err, as that of one key where the store answers.
+func (g *guard) alone(ctx context.Context, err error) error {
+	if err == nil || errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if _, other := g.store.Load(ctx, "pronote_cas/nothing"); errors.Is(other, fs.ErrNotExist) {
+		return &unreadable{err}
+	}
+	return err
+}
+
+// unreadable says that a store that answers cannot read, or delete, one key, such as a
+// file that belongs to root: nobody else has to be kept out because of it.
 type unreadable struct{ error }
+
+func isUnreadable(err error) bool {
+	one := (*unreadable)(nil)
+	return errors.As(err, &one)
+}
 
 func (g *guard) List(ctx context.Context, prefix string, recursive bool) (keys []string, err error) {
 	keys, err = do(g, ctx, func(ctx context.Context) ([]string, error) { return g.store.List(ctx, prefix, recursive) })
@@ -74,7 +85,7 @@ func (g *guard) Store(ctx context.Context, key string, value []byte) error {
 }
 
 func (g *guard) Delete(ctx context.Context, key string) error {
-	_, err := do(g, ctx, func(ctx context.Context) (struct{}, error) { return struct{}{}, g.store.Delete(ctx, key) })
+	_, err := do(g, ctx, func(ctx context.Context) (struct{}, error) { return struct{}{}, g.alone(ctx, g.store.Delete(ctx, key)) })
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -149,7 +160,7 @@ func do[T any](g *guard, ctx context.Context, ask func(context.Context) (T, erro
 			g.down.Store(0)
 			return a.value, a.err
 		}
-		if one := (*unreadable)(nil); errors.As(a.err, &one) {
+		if isUnreadable(a.err) {
 			g.failures.Add(1)
 			g.retry.Store(0)
 			g.down.Store(0)

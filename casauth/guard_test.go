@@ -15,7 +15,14 @@ import (
 // that belongs to root.
 type oneUnreadable struct {
 	faulty
-	key atomic.Value
+	key, undeletable atomic.Value
+}
+
+func (s *oneUnreadable) Delete(ctx context.Context, key string) error {
+	if key == s.undeletable.Load() {
+		return errGone
+	}
+	return s.faulty.Delete(ctx, key)
 }
 
 func (s *oneUnreadable) Load(ctx context.Context, key string) ([]byte, error) {
@@ -46,6 +53,31 @@ func TestOneUnreadableRecordKeepsNobodyElseOut(t *testing.T) {
 		if b.Reachable() {
 			t.Error("a ticket would be spent for nothing")
 		}
+	})
+}
+
+// Its person's logout is tried again and again, and must not close the gate each time.
+func TestOneRecordThatCannotBeDeletedKeepsNobodyElseOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := new(oneUnreadable)
+		a := node(t, store, lifetimes)
+		bad := open(t, a, "unlucky", "ST-1")
+		session := expect(t, a, bad, nil)
+		store.undeletable.Store(session.path)
+		defer store.undeletable.Store("") // or it would be told for ever
+		if err := a.End(t.Context(), session); !errors.Is(err, ErrStorage) {
+			t.Fatalf("ending it: %v, want %v", err, ErrStorage)
+		}
+		for range 20 {
+			if !a.Reachable() {
+				t.Fatal("nobody can log in")
+			}
+			expect(t, a, bad, ErrNoSession)
+			time.Sleep(recheck / 4)
+		}
+		store.undeletable.Store("")
+		time.Sleep(recheck)
+		expect(t, node(t, store, lifetimes), bad, ErrNoSession)
 	})
 }
 

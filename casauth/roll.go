@@ -23,7 +23,7 @@ import (
 // opens anything.
 type Entry struct {
 	ID        string `json:"id"`                   // names the session, here alone: no cookie, no ticket, and not where it is stored
-	User      string `json:"user"`                 // the CAS identifier
+	User      string `json:"user"`                 // the CAS identifier; "", and no times, where the record cannot be read
 	PronoteID string `json:"pronote_id,omitempty"` // "" where it is not known
 	Arrival
 	Created time.Time `json:"created"` // the login
@@ -107,11 +107,22 @@ func (s *Sessions) List(ctx context.Context) ([]Entry, error) {
 	return all, nil
 }
 
-// entry reads the session stored at where; nil for one that does not live any more.
+// entry reads the session stored at where; nil for one that does not live any more. One
+// that cannot be read keeps nobody from the rest: it is what this node remembers of it,
+// and else nobody's.
 func (s *Sessions) entry(ctx context.Context, where string, active bool) (*Entry, error) {
 	r, err := s.load(ctx, where)
 	if errors.Is(err, fs.ErrNotExist) || s.pending.has(where) {
 		return nil, nil
+	}
+	id := sha256.Sum256([]byte("entry\x00" + where))
+	e := &Entry{ID: hex.EncodeToString(id[:6]), path: where}
+	known := s.cached(where)
+	if isUnreadable(err) {
+		if known == nil || known.good.Load() == 0 {
+			return e, nil
+		}
+		r, err = known.record, nil
 	}
 	if err != nil {
 		return nil, err
@@ -127,18 +138,16 @@ func (s *Sessions) entry(ctx context.Context, where string, active bool) (*Entry
 			seen = max(seen, elsewhere)
 		}
 	}
-	if known := s.cached(where); known != nil {
+	if known != nil {
 		seen = max(seen, known.seen.Load())
 	}
 	now := time.Now()
 	if !now.Before(r.Expires) || now.UnixNano()-seen > int64(s.Idle+s.flushEvery()) {
 		return nil, nil
 	}
-	id := sha256.Sum256([]byte("entry\x00" + where))
-	return &Entry{
-		ID: hex.EncodeToString(id[:6]), User: r.User, PronoteID: r.PronoteID, Arrival: r.Arrival,
-		Created: r.Created, Seen: time.Unix(0, seen), Expires: r.Expires, attributes: r.Attributes, path: where,
-	}, nil
+	e.User, e.PronoteID, e.Arrival, e.attributes = r.User, r.PronoteID, r.Arrival, r.Attributes
+	e.Created, e.Seen, e.Expires = r.Created, time.Unix(0, seen), r.Expires
+	return e, nil
 }
 
 // Revoke ends the sessions for which which says so, on whichever node: here at once,

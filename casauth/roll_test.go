@@ -131,6 +131,32 @@ func TestTheRollOfAStoreThatIsNotWhole(t *testing.T) {
 	})
 }
 
+// Nor does what cannot be read, and whoever ends all ends that as well.
+func TestTheRollOfAStoreWithAnUnreadableRecord(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := new(oneUnreadable)
+		a := node(t, store, lifetimes)
+		bad := open(t, a, "unlucky", "ST-1")
+		open(t, a, "stays", "ST-2")
+		open(t, a, "gone", "ST-3")
+		store.key.Store(expect(t, a, bad, nil).path)
+		for name, s := range map[string]*Sessions{"here": a, "elsewhere": node(t, store, lifetimes)} {
+			if got := roll(t, s); !slices.Contains(got, "stays") || len(got) != 3 || slices.Contains(got, "unlucky") != (s == a) {
+				t.Errorf("%s: %q", name, got)
+			}
+		}
+		b := node(t, store, lifetimes)
+		if ended, err := b.Revoke(t.Context(), func(e Entry) bool { return e.User == "gone" }); err != nil || len(ended) != 1 {
+			t.Errorf("Revoke one = %v, %v", ended, err)
+		}
+		if ended, err := b.Revoke(t.Context(), everybody); err != nil || len(ended) != 2 {
+			t.Errorf("Revoke all = %v, %v", ended, err)
+		}
+		store.key.Store("")
+		expect(t, node(t, store, lifetimes), bad, ErrNoSession)
+	})
+}
+
 func TestARevokedSessionIsRefusedOnEveryNodeWithinASecond(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := new(faulty)
