@@ -172,8 +172,9 @@ func TestWhatBecomesOfARequest(t *testing.T) {
 		{"POST", "/appelfonction/3/12345/abc", script, required, in},
 		{"POST", "/appelpolling/3/12345/abc", script, required, in},
 		{"POST", "/uploadfilesession/3/12345", script, required, in},
-		{"GET", "/appelfonction/3/12345/abc", nil, required, in},   // no address to come back to after a login
-		{"POST", "/appelfonction/4/12345/abc", script, "pass", in}, // entreprise is none from the start
+		{"POST", "/appelfonction/03/12345/abc", script, required, in}, // PRONOTE's to read, where no Espace is for some alone
+		{"GET", "/appelfonction/3/12345/abc", nil, required, in},      // no address to come back to after a login
+		{"POST", "/appelfonction/4/12345/abc", script, "pass", in},    // entreprise is none from the start
 		{"GET", "/FichiersExternes/ab12/lettre.pdf?Session=1", nil, "login", in},
 		{"GET", "/FichiersExternes/ab12/photo.jpg?Session=1", []string{"Sec-Fetch-Mode", "no-cors", "Sec-Fetch-Dest", "image"}, required, in},
 		{"POST", "/LogClientLeger", script, required, in},
@@ -251,7 +252,9 @@ func TestTheStricterOfAskedAndRewrittenCounts(t *testing.T) {
 		{"/message.html", "/eleve.html", "login"},
 		{"/eleve.html", "/message.html", "login"},
 		{"/x.js", "/a//b", "ambiguous_target"},
+		{"/a//b", "/x.js", "ambiguous_target"},
 		{"/x.js", "/SvcAdminServeurHttp", "administration"},
+		{"/SvcAdminServeurHttp", "/x.js", "administration"},
 		{"/entreprise.html", "/academie.html", "pass"},
 		{"/?login=true", "/eleve.html?login=true", "pass"},
 		{"/?login=true", "/eleve.html?fd=1", "login"}, // what opens the one is not in the other
@@ -285,6 +288,38 @@ func TestLoginRoundTrip(t *testing.T) {
 	for _, c := range d.Cookies {
 		if strings.Contains(c.Value, pupil) || strings.Contains(c.Value, pupilID) {
 			t.Errorf("cookie %s tells who it is", c.Name)
+		}
+	}
+}
+
+// `renew` is for shared computers: whoever is still logged in at the ENT types a password
+// all the same, and a ticket that was had without one opens nothing.
+func TestRenewWantsFreshCredentials(t *testing.T) {
+	g := newGated(t, func(c *Config) {
+		c.Renew, c.CAS.Protocol, c.CAS.ValidateURL = true, protocol.CAS2, strings.Replace(c.CAS.ValidateURL, "samlValidate", "serviceValidate", 1)
+	})
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		without bool
+		want    Event
+	}{{false, LoggedIn}, {true, LoginStarted}} {
+		b := g.another()
+		login := b.visit(http.MethodGet, "/eleve.html").Location
+		if !strings.Contains(login, "renew=true") {
+			t.Errorf("sent to %s, without renew", login)
+		}
+		if test.without {
+			login = strings.Replace(login, "renew=true", "", 1)
+		}
+		back, err := g.cas.Login(&http.Client{Jar: jar}, login, pupil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d := b.visit(http.MethodGet, strings.TrimPrefix(back, public)); d.Event != test.want {
+			t.Errorf("a ticket by single sign-on %v: %+v %v", test.without, d, d.Err)
 		}
 	}
 }

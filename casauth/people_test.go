@@ -280,6 +280,7 @@ func TestAnEspaceIsForItsOwnPeople(t *testing.T) {
 		{pupil, "/", navigate, "to /eleve.html"},
 		{pupil, "/?fd=1", navigate, "pass as " + pupil},
 		{pupil, "/index.html", navigate, "pass as " + pupil},
+		{pupil, "/unheard/of", navigate, "pass as " + pupil}, // no call, and so no number
 		{"both", "/professeur.html", navigate, "pass as both"},
 		{"both", "/", navigate, "pass as both"},
 		{"nobody", "/eleve.html", navigate, "wrong_profile"},
@@ -298,6 +299,21 @@ func TestAnEspaceIsForItsOwnPeople(t *testing.T) {
 		if test.want == "wrong_profile" && test.user == pupil && (d.Own != pronote.Eleves || d.Location != public+"/eleve.html") {
 			t.Errorf("%s at %s is shown the way to %v, %s", test.user, test.target, d.Own, d.Location)
 		}
+	}
+}
+
+// Who may enter the page commune is at home there: sending them on would go round and round.
+func TestARequirementOfThePageCommuneSendsNobodyInCircles(t *testing.T) {
+	g := newGated(t, func(c *Config) {
+		c.Require[pronote.Commune] = Requirement{Attribute: "categories", Values: []string{"National_1"}}
+	})
+	g.login("/eleve.html", pupil)
+	if d := g.visit(http.MethodGet, "/"); outcome(d) != "pass as "+pupil {
+		t.Errorf("the page commune: %s to %q", outcome(d), d.Location)
+	}
+	g.Require[pronote.Eleves] = g.Require[pronote.Commune]
+	if d := g.visit(http.MethodPost, "/"); outcome(d) != "pass as "+pupil { // what was posted would be lost
+		t.Errorf("a form: %s to %q", outcome(d), d.Location)
 	}
 }
 
