@@ -236,6 +236,9 @@ func TestWhatTheConfigurationOpens(t *testing.T) {
 		{"the app", "GET", "/mobile.eleve.html" + app, func(c *Config) { c.MobileApp = true }, "pass"},
 		{"the app's first login", "GET", "/mobile.eleve.html?fd=1", func(c *Config) { c.MobileApp = true }, "login"},
 		{"the app's mark on the root", "GET", "/" + app, func(c *Config) { c.MobileApp = true }, "login"},
+		{"the app's calls", "POST", "/appelfonction/3/1/a", func(c *Config) { c.MobileApp = true }, "pass"},
+		{"the app's downloads", "GET", "/FichiersExternes/a/b.pdf", func(c *Config) { c.MobileApp = true }, "pass"},
+		{"direct login's downloads", "GET", "/FichiersExternes/a/b.pdf", func(c *Config) { c.DirectLogin = true }, "pass"},
 		{"open", "GET", "/aide/page", func(c *Config) { c.Open = []pronote.Pattern{pattern} }, "pass"},
 		{"open, case-blind", "GET", "/AIDE/page", func(c *Config) { c.Open = []pronote.Pattern{pattern} }, "pass"},
 		{"open, escaped from", "GET", "/aide/../eleve.html", func(c *Config) { c.Open = []pronote.Pattern{pattern} }, "ambiguous_target"},
@@ -565,6 +568,20 @@ func TestStorageGoneLetsNobodyNewIn(t *testing.T) {
 	}
 	if d := g.visit(http.MethodGet, "/x.js"); outcome(d) != "pass" {
 		t.Errorf("a static file: %s", outcome(d))
+	}
+}
+
+// "You are logged out" is not true of whom the storage cannot be asked about, and makes
+// PRONOTE's page forget them.
+func TestStorageGoneLogsNobodyOut(t *testing.T) {
+	g := newGated(t, nil)
+	g.login("/eleve.html", pupil)
+	g.sessions.cache.drop(g.visit(http.MethodGet, "/eleve.html").Session) // as on a node that does not know it
+	g.store.gone.Store(true)
+	for _, headers := range [][]string{nil, {"Sec-Fetch-Mode", "cors", "Sec-Fetch-Dest", "empty"}} {
+		if d := g.visit(http.MethodGet, "/eleve.html", headers...); outcome(d) != string(StorageUnavailable) || len(d.Cookies) > 0 {
+			t.Errorf("%v: %s, cookies %v", headers, outcome(d), d.Cookies)
+		}
 	}
 }
 
