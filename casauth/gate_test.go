@@ -1,6 +1,7 @@
 package casauth
 
 import (
+	"fmt"
 	"net/http"
 	"net/http/cookiejar"
 	"net/http/httptest"
@@ -295,6 +296,45 @@ func TestLoginRoundTrip(t *testing.T) {
 	}
 }
 
+// Outside a matcher all passes, but for what PRONOTE could read as lying inside.
+func TestWhatPassesBesideTheGate(t *testing.T) {
+	g := newGated(t, func(c *Config) { c.Root = "/pronote/" })
+	for _, test := range []struct{ asked, upstream, want string }{
+		{"/blog/eleve.html", "", "pass"},
+		{"/blog//2026/a%2Fb;c", "", "pass"}, // another server's own way to write
+		{"/pronote/eleve.html", "", "pass"}, // the matcher leaves it out, and so has the school
+		{"/pronote%2Feleve.html", "", "ambiguous_target"},
+		{"/blog/..%5CPRONOTE/eleve.html", "", "ambiguous_target"},
+		{"/pronote;x/eleve.html", "", "ambiguous_target"},
+		{"/pronote/SvcAdminServeurHttp", "", "administration"},
+		{"/blog/a", "/pronote%2Feleve.html", "ambiguous_target"},
+		{"/pronote%2Feleve.html", "/blog/a", "ambiguous_target"},
+	} {
+		r := httptest.NewRequest(http.MethodGet, "/", nil)
+		v := Visit{Request: r, Asked: test.asked, Upstream: test.asked}
+		if test.upstream != "" {
+			v.Upstream = test.upstream
+		}
+		if d := g.Beside(&v); outcome(d) != test.want || d.Session != nil {
+			t.Errorf("%s, upstream %s: %s, want %s", v.Asked, v.Upstream, outcome(d), test.want)
+		}
+	}
+}
+
+// A portal that links here with its own tickets for ever ends in a page, not in a loop.
+func TestForeignTicketsEndInAPageToo(t *testing.T) {
+	g := newGated(t, nil)
+	for round := 1; round <= maxRounds; round++ {
+		d, want := g.visit(http.MethodGet, fmt.Sprintf("/%d.html?ticket=ST-planted", round)), "login"
+		if round == maxRounds {
+			want = string(ForeignTicket)
+		}
+		if outcome(d) != want {
+			t.Errorf("round %d: %s, want %s", round, outcome(d), want)
+		}
+	}
+}
+
 // `renew` is for shared computers: whoever is still logged in at the ENT types a password
 // all the same, and a ticket that was had without one opens nothing.
 func TestRenewWantsFreshCredentials(t *testing.T) {
@@ -565,6 +605,13 @@ func TestStorageGoneLetsNobodyNewIn(t *testing.T) {
 	again.cookies = map[string]string{"__Host-pronote_cas_login": g.cookies["__Host-pronote_cas_login"]}
 	if d := again.visit(http.MethodGet, with); outcome(d) == "pass" || g.cas.Counts().TotalValidations() != before {
 		t.Errorf("while the store is known to be gone: %s, and a ticket was spent", outcome(d))
+	}
+	fresh := *again // a node that cannot even read the key
+	sessions := NewSessions(g.store, lifetimes)
+	defer sessions.Close()
+	fresh.Gate = NewGate(g.Config, sessions)
+	if d := fresh.visit(http.MethodGet, with); outcome(d) != string(StorageUnavailable) {
+		t.Errorf("a node that has just started: %s", outcome(d))
 	}
 	if d := g.visit(http.MethodGet, "/x.js"); outcome(d) != "pass" {
 		t.Errorf("a static file: %s", outcome(d))

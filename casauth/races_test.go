@@ -230,7 +230,8 @@ func looksAfter(t *testing.T, known bool) {
 	before := NewSessions(closing, lifetimes)
 	polls, left := open(t, before, "cdurand", "ST-1"), open(t, before, "other", "ST-2")
 	var cut atomic.Int64
-	expect(t, before, polls, nil).Hold(new(Hold), cutting(func() { cut.Add(1) }))
+	polling := expect(t, before, polls, nil)
+	polling.Hold(new(Hold), cutting(func() { cut.Add(1) }))
 	closing.gone.Store(true)
 	if err := before.End(t.Context(), expect(t, before, left, nil)); !errors.Is(err, ErrStorage) {
 		t.Fatal(err)
@@ -238,8 +239,11 @@ func looksAfter(t *testing.T, known bool) {
 	after := node(t, opening, lifetimes)
 	if known {
 		expect(t, after, polls, nil)
+		expect(t, after, left, nil)
 	}
 	before.CloseFor(after)
+	polling.Hold(new(Hold), cutting(func() { cut.Add(1) })) // it was on its way while the configuration changed
+	time.Sleep(recheck)
 	expect(t, after, left, ErrNoSession)
 	time.Sleep(lifetimes.Grace + 2*recheck)
 	if cut.Load() != 0 {
@@ -248,10 +252,29 @@ func looksAfter(t *testing.T, known bool) {
 	if _, err := after.EndTicket(t.Context(), "ST-1"); err != nil {
 		t.Fatal(err)
 	}
-	if cut.Load() != 1 {
-		t.Errorf("the poll was cut %d times, want once", cut.Load())
+	if cut.Load() != 2 {
+		t.Errorf("two polls were cut %d times, want once each", cut.Load())
 	}
 	expect(t, node(t, shared, lifetimes), left, ErrNoSession)
+}
+
+// A logout that the store is still to be told of counts in the next configuration too,
+// which had looked the session up already.
+func TestALogoutThatIsStillToBeToldOutlivesAReload(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := new(interleaved)
+		before, after := NewSessions(store, lifetimes), node(t, store, lifetimes)
+		value := open(t, before, "cdurand", "ST-1")
+		expect(t, after, value, nil)
+		store.readOnly.Store(true)
+		if err := before.End(t.Context(), expect(t, before, value, nil)); !errors.Is(err, ErrStorage) {
+			t.Fatal(err)
+		}
+		before.CloseFor(after)
+		time.Sleep(recheck)
+		expect(t, after, value, ErrNoSession)
+		store.readOnly.Store(false) // or it would be told for ever
+	})
 }
 
 // A poll that was handed on, to the next configuration or the same person's next login,
