@@ -152,11 +152,14 @@ func (s *Sessions) watch() {
 	defer tick.Stop()
 	stop, closing := s.stop, false
 	var forgotten <-chan time.Time // when nothing of what is pending could open any more
+	var late <-chan time.Time      // until then a request that had found its session may begin its response
 	for n := 0; ; n++ {
 		select {
 		case <-stop:
 			stop, closing = nil, true
-			forgotten = time.After(s.TTL)
+			forgotten, late = time.After(s.TTL), time.After(storageTimeout)
+		case <-late:
+			late = nil
 		case <-forgotten:
 			return
 		case <-tick.C:
@@ -171,7 +174,7 @@ func (s *Sessions) watch() {
 			_, _ = s.store.Load(ctx, s.keys.path) // or at night nobody would find out that it is back
 		}
 		s.pending.retry(func(where string) error { return s.store.Delete(ctx, where) })
-		if closing && !s.pending.some.Load() && len(s.cache.all(func(session *Session) bool { return !session.idle() })) == 0 {
+		if closing && late == nil && !s.pending.some.Load() && len(s.cache.all(func(session *Session) bool { return !session.idle() })) == 0 {
 			return
 		}
 		if n%(4*600) == 4*60 { // not at the start: a start that is only a check must write nothing

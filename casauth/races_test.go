@@ -242,8 +242,8 @@ func looksAfter(t *testing.T, known bool) {
 		expect(t, after, left, nil)
 	}
 	before.CloseFor(after)
-	polling.Hold(new(Hold), cutting(func() { cut.Add(1) })) // it was on its way while the configuration changed
 	time.Sleep(recheck)
+	polling.Hold(new(Hold), cutting(func() { cut.Add(1) })) // it was on its way while the configuration changed
 	expect(t, after, left, ErrNoSession)
 	time.Sleep(lifetimes.Grace + 2*recheck)
 	if cut.Load() != 0 {
@@ -284,13 +284,13 @@ func TestAPollThatWasHandedOnEndsUnseenPastTheGrace(t *testing.T) {
 		store := new(faulty)
 		before := NewSessions(store, lifetimes)
 		session := expect(t, before, open(t, before, "cdurand", "ST-1"), nil)
-		cut := false
-		session.Hold(new(Hold), cutting(func() { cut = true }))
+		var cut atomic.Bool
+		session.Hold(new(Hold), cutting(func() { cut.Store(true) }))
 		before.CloseFor(node(t, store, lifetimes))
 		store.gone.Store(true)
 		time.Sleep(lifetimes.Grace + 2*recheck)
-		if !cut || !session.Unseen() {
-			t.Errorf("cut: %v, unseen: %v, want both", cut, session.Unseen())
+		if !cut.Load() || !session.Unseen() {
+			t.Errorf("cut: %v, unseen: %v, want both", cut.Load(), session.Unseen())
 		}
 	})
 }

@@ -64,7 +64,7 @@ var lifetimes = SessionConfig{Site: "site", TTL: time.Hour, Idle: 12 * time.Minu
 // node is one of several Caddys on a store.
 func node(t *testing.T, store Store, c SessionConfig) *Sessions {
 	s := NewSessions(store, c)
-	t.Cleanup(func() { s.Close(); time.Sleep(2 * recheck); synctest.Wait() })
+	t.Cleanup(func() { s.Close(); time.Sleep(3 * recheck); synctest.Wait() })
 	return s
 }
 
