@@ -222,8 +222,8 @@ func TestTheAdminAPIRefusesInBothLanguages(t *testing.T) {
 	}
 }
 
-// Storage that is gone must not look like a school where nobody is logged in.
-func TestCommandsWithoutStorage(t *testing.T) {
+// One file that nobody can read, such as root's, keeps no operator from the others.
+func TestCommandsWithAnUnreadableSession(t *testing.T) {
 	s := start(t)
 	s.browser().login("/eleve.html", pupil)
 	records, err := filepath.Glob(s.storage + "/pronote_cas/*/sessions/*/*")
@@ -234,6 +234,22 @@ func TestCommandsWithoutStorage(t *testing.T) {
 	if err := errors.Join(os.Remove(records[0]), os.Mkdir(records[0], 0o700)); err != nil {
 		t.Fatal(err)
 	}
+	s.browser().login("/parent.html", parent)
+	for _, test := range []struct{ command, who string }{{"revoke --user " + parent, parent}, {"sessions", pupil}, {"revoke --all", pupil}} {
+		if got := s.operate(strings.Fields(test.command)...); got.code != 0 || !strings.Contains(got.out, test.who) {
+			t.Errorf("%s: %+v", test.command, got)
+		}
+	}
+	if _, err := os.Stat(records[0]); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("what could not be read is still there: %v", err)
+	}
+}
+
+// Storage that is gone must not look like a school where nobody is logged in.
+func TestCommandsWithoutStorage(t *testing.T) {
+	s := startFaulty(t)
+	s.browser().login("/eleve.html", pupil)
+	s.fault(storageFault{Key: "pronote_cas", Gone: true})
 	for _, args := range [][]string{{"sessions"}, {"revoke", "--all"}, {"forget", "--user", pupil}} {
 		if got := s.operate(args...); got.code != 1 || !strings.Contains(got.err, "Caddy's storage does not answer") {
 			t.Errorf("%s: %+v", args, got)
