@@ -16,7 +16,9 @@ var ErrStorage = errors.New("storage unreachable")
 const (
 	storageTimeout = 2 * time.Second  // an answer that takes longer counts as none
 	lockTimeout    = 15 * time.Second // a lock that a crash left behind goes stale after ten (certmagic)
-	storageRetry   = time.Second      // after a failure, one caller in this time asks again, or in more where many hang
+	storageRetry   = time.Second      // after a failure, one caller in this time asks again
+	storageHangs   = 200              // questions without an answer: from then on
+	hangingRetry   = 10 * time.Minute // it is asked so seldom, and at once when one of them comes back
 	storageAtOnce  = 16               // operations under way; the clock of a login in a crowd starts when its turn comes
 )
 
@@ -182,13 +184,16 @@ func do[T any](g *guard, ctx context.Context, ask func(context.Context) (T, erro
 	}
 }
 
-// fail puts off the next question, the longer the more are stuck: in a network file
+// fail puts off the next question, for long where many are stuck: in a network file
 // system that hangs each holds a thread, and Go ends the process at ten thousand.
 func (g *guard) fail() {
-	now := time.Since(g.start)
+	now, pause := time.Since(g.start), storageRetry
+	if g.stuck.Load() >= storageHangs {
+		pause = hangingRetry
+	}
 	g.failures.Add(1)
 	g.down.CompareAndSwap(0, max(int64(now), 1))
-	g.retry.Store(int64(now + storageRetry + time.Duration(g.stuck.Load())*storageRetry/50))
+	g.retry.Store(int64(now + pause))
 }
 
 // stale returns since when the store has not answered; 0 while it does.

@@ -52,7 +52,7 @@ func (m *merge) warn(f *file, entries []entry) {
 // foreignToNames reports whether r is what no name has, but text in the wrong encoding
 // does: DOS's é is a low quotation mark to Windows, UTF-8's the sign ©.
 func foreignToNames(r rune) bool {
-	return !unicode.In(r, unicode.L, unicode.M, unicode.N, unicode.Zs) && !strings.ContainsRune("'’‘`´\"“”«»-‐‑–—.,()/&", r)
+	return !unicode.In(r, unicode.L, unicode.M, unicode.N, unicode.Zs) && !strings.ContainsRune("'’‘`´\"“”«»-‐‑–—.,()/&·", r)
 }
 
 // warnOfRetired says what becomes of whom the file does not have.
