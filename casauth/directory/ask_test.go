@@ -27,6 +27,7 @@ func refused(t *testing.T, err error) AskError {
 const letters = school + `KQS98RPC4FNVAZU7;;Personnel;Durand;Paul;
 A8BT6EGHDW3QFPXC;;Personnel;;;03/04/1970
 ` + aide + `;;Accompagnant;Aide;Ada;03/04/1970
+C9DV6GKJFY5SHRZE;;;Sans;Zoé;03/04/1970
 `
 
 const aide = "B7CU5FHJEX4RGQYD"
@@ -49,6 +50,7 @@ func TestACodeBindsWithItsProofOnly(t *testing.T) {
 		{"both say it, and what was configured counts", asks("u1", prof, "Petit", "01/02/1980", "categories", "National_3", "ENTPersonProfils", "National_ELV"), ""},
 		{"ENTs have no profile for assistants but staff", asks("u1", aide, "Aide", "03/04/1970", "categories", "National_4"), ""},
 		{"an assistant is no teacher", asks("u1", aide, "Aide", "03/04/1970", "categories", "National_3"), AskMismatch},
+		{"a row without category", asks("u1", "C9DV6GKJFY5SHRZE", "Sans", "03/04/1970", "categories", "National_1"), ""},
 		{"a code alone", asks("u1", lea, "", ""), AskEmpty},
 		{"no last name", asks("u1", lea, " - ", "07/03/2012"), AskEmpty},
 		{"no code", asks("u1", " ", "Petit", "07/03/2012"), AskEmpty},
@@ -246,12 +248,16 @@ func TestWhatAnUnknownCodeCostsTellsNothing(t *testing.T) {
 
 func TestProofSent(t *testing.T) {
 	d := open(newMemory())
-	for want, c := range map[bool]Claim{
-		true:  sends("u1", "nom", "Petit", "dateNaissance", "07/03/2012"),
-		false: sends("u1", "nom", "Petit", "dateNaissance", "inconnue"),
+	for _, test := range []struct {
+		c    Claim
+		want bool
+	}{
+		{sends("u1", "nom", "Petit", "dateNaissance", "07/03/2012"), true},
+		{sends("u1", "nom", "Petit", "dateNaissance", "inconnue"), false},
+		{sends("u1", "nom", " - ", "dateNaissance", "07/03/2012"), false},
 	} {
-		if got := d.ProofSent(c); got != want {
-			t.Errorf("%+v: %v", c, got)
+		if got := d.ProofSent(test.c); got != test.want {
+			t.Errorf("%+v: %v", test.c, got)
 		}
 	}
 }

@@ -137,6 +137,9 @@ func TestReleasingLeavesTheRowForTheRightPerson(t *testing.T) {
 		if got, err := d.Ask(t.Context(), asks("right", lea, "Lefèvre-Núñez", "07/03/2012")); err != nil || got.PronoteID != lea {
 			t.Errorf("%s: %+v, %v", what, got, err)
 		}
+		if got := resolve(t, d, sends("NAA30191")); got.PronoteID != hugo {
+			t.Errorf("%s: somebody else's row is released too: %+v", what, got)
+		}
 	}
 }
 
@@ -148,6 +151,7 @@ func TestRetentionDeletesWhatNobodyUses(t *testing.T) {
 		resolve(t, d, sends("comes", "idPronote", lea))
 		resolve(t, d, sends("came", "idPronote", hugo))  // a conflict with NAA30191
 		resolve(t, d, sends("left", "idPronote", other)) // in no import
+		resolve(t, d, sends("gone", "idPronote", jade))
 		resolve(t, d, sends("unknown"))
 		_, _ = d.Ask(t.Context(), asks("unknown", lea, "x", "07/03/2012"))
 		half := held{PronoteID: code(1), User: "crashed"}
@@ -161,14 +165,14 @@ func TestRetentionDeletesWhatNobodyUses(t *testing.T) {
 			t.Errorf("too early: %+v, %v", p, err)
 		}
 		time.Sleep(200 * 24 * time.Hour)
-		if p, err := d.Prune(t.Context(), 365*24*time.Hour); err != nil || p != (Pruned{Rows: 2, Bindings: 1, Notes: 2}) {
+		if p, err := d.Prune(t.Context(), 365*24*time.Hour); err != nil || p != (Pruned{Rows: 2, Bindings: 2, Notes: 2}) {
 			t.Errorf("%+v, %v", p, err)
 		}
 		rows, err := d.Rows(t.Context())
 		if err != nil || len(rows) != 2 || rows[0].PronoteID != lea || rows[0].User != "comes" || rows[1].PronoteID != prof {
 			t.Errorf("%+v, %v", rows, err)
 		}
-		if left := traces(store, "came", "left", "unknown", "crashed", hugo, jade); len(left) > 0 {
+		if left := traces(store, "came", "left", "gone", "unknown", "crashed", hugo, jade); len(left) > 0 {
 			t.Errorf("%q is left", left)
 		}
 		if keys, err := old(t.Context(), d, kindTries, func(*tries) bool { return true }); err != nil || len(keys) > 0 {

@@ -166,6 +166,56 @@ func TestANewDatabaseGivesItsIdentifiersWithTheSecondFullImport(t *testing.T) {
 	}
 }
 
+// Only what a full import removes for good is free for others.
+func TestARetiredRowKeepsItsCASIdentifier(t *testing.T) {
+	for what, then := range map[string]struct {
+		mode Mode
+		list string
+	}{
+		"a part, without the row": {Partial, hugo + ";a\n"},
+		"all, and it is back":     {Full, lea + ";\n" + hugo + ";a\n"},
+	} {
+		for _, login := range []bool{false, true} {
+			d := open(newMemory())
+			put(t, d, Full, "idpronote;idcas\n"+lea+";a\n")
+			if login {
+				resolve(t, d, sends("a"))
+			}
+			put(t, d, Full, "idpronote;idcas\n"+hugo+";\n")
+			if r := put(t, d, then.mode, "idpronote;idcas\n"+then.list); r.NotReassigned != 1 {
+				t.Errorf("%s: %+v", what, r)
+			}
+			if got := resolve(t, d, sends("b", "idPronote", hugo)); got.Conflict != nil {
+				t.Errorf("%s: %+v", what, got)
+			}
+		}
+	}
+}
+
+// What an import proposed of somebody who is another holds no row back from its owner.
+func TestAVoidProposalGivesWay(t *testing.T) {
+	d := open(newMemory())
+	put(t, d, Full, school)
+	resolve(t, d, sends("NAA30191", "idPronote", lea)) // whom the import has as hugo
+	if r := put(t, d, Partial, "idpronote;idcas\n"+hugo+";right\n"); r.NotReassigned != 0 {
+		t.Errorf("%+v", r)
+	}
+	if got := resolve(t, d, sends("right")); got.PronoteID != hugo {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestAPartialImportChangesWhatItSays(t *testing.T) {
+	d := open(newMemory())
+	put(t, d, Full, school)
+	put(t, d, Partial, "idpronote;nom;datenaissance\n"+lea+";Martin;08/03/2012\n")
+	rows, err := d.Rows(t.Context())
+	i := slices.IndexFunc(rows, func(r Row) bool { return r.PronoteID == lea })
+	if err != nil || i < 0 || rows[i].LastName != "Martin" || rows[i].BirthDate != "2012-03-08" || rows[i].FirstName != "Léa" || rows[i].Category != Eleve {
+		t.Errorf("%+v, %v", rows, err)
+	}
+}
+
 func TestAPartialImportKeepsWhatItDoesNotSay(t *testing.T) {
 	d := open(newMemory())
 	put(t, d, Full, school)

@@ -166,7 +166,8 @@ func TestNobodyIsResolvedWithoutACASIdentifier(t *testing.T) {
 	if got, err := d.Resolve(t.Context(), sends("", "idPronote", lea)); err == nil {
 		t.Errorf("%+v", got)
 	}
-	if got, err := d.Ask(t.Context(), Attempt{Code: lea, LastName: "x", BirthDate: "07/03/2012"}); err == nil {
+	put(t, d, Full, school)
+	if got, err := d.Ask(t.Context(), asks("", lea, "Lefèvre-Núñez", "07/03/2012")); err == nil {
 		t.Errorf("%+v", got)
 	}
 	if _, err := d.Forget(t.Context(), ""); err == nil {
@@ -333,6 +334,42 @@ func TestALearningAssistantIsStaffAtTheENT(t *testing.T) {
 		got := resolve(t, d, sends("u1", "nom", "Aide", "prenom", "Ada", "dateNaissance", "03/04/1970", "categories", category))
 		if got.PronoteID != want {
 			t.Errorf("%s: %+v", category, got)
+		}
+	}
+}
+
+// A list without a column is no proof for those who send nothing of it either, and
+// staff are not whoever else has their name.
+func TestAnIdentityThatIsNotWholeMatchesNobody(t *testing.T) {
+	whole := map[string]string{"nom": "Petit", "prenom": "Jade", "datenaissance": "01/02/1980", "categorie": "Professeur"}
+	sent := map[string]string{"nom": "nom", "prenom": "prenom", "datenaissance": "dateNaissance", "categorie": "categories"}
+	for without := range whole {
+		d := open(newMemory())
+		head, line, pairs := "idpronote", prof, []string(nil)
+		for column, value := range whole {
+			if column != without {
+				head, line = head+";"+column, line+";"+value
+				pairs = append(pairs, sent[column], value)
+			}
+		}
+		put(t, d, Full, head+"\n"+line+"\n")
+		for _, empty := range []string{"", " - "} {
+			if got := resolve(t, d, sends("u1", append(pairs, sent[without], empty)...)); got.PronoteID != "" || got.Ambiguous != 0 {
+				t.Errorf("neither side has %s: %+v", without, got)
+			}
+		}
+	}
+	for category, want := range map[string]string{"National_3": prof, "National_4": "", "Personnel": "", "no category": "", "National_99": ""} {
+		for _, list := range []string{"Professeur", ""} {
+			d := open(newMemory())
+			put(t, d, Full, "idpronote;nom;prenom;datenaissance;categorie\n"+prof+";Petit;Jade;01/02/1980;"+list+"\n")
+			if list == "" {
+				want = ""
+			}
+			got := resolve(t, d, sends("u1", "nom", "Petit", "prenom", "Jade", "dateNaissance", "01/02/1980", "categories", category))
+			if got.PronoteID != want {
+				t.Errorf("%s, and the list says %q: %+v", category, list, got)
+			}
 		}
 	}
 }

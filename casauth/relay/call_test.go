@@ -24,6 +24,7 @@ func TestAValidationMayBeAskedInManyWays(t *testing.T) {
 		"empty POST":             {Endpoint: relay.P3ProxyValidate, Method: "POST", Query: "service=" + service + "&ticket=TICKET"},
 		"SOAP":                   {Endpoint: relay.SAMLValidate, Method: "POST", Query: "TARGET=" + service, ContentType: "text/xml", Body: []byte(soap(artifact("TICKET")))},
 		"SOAP, any content type": {Endpoint: relay.SAMLValidate, Method: "POST", Query: "TARGET=" + service, ContentType: form, Body: []byte("\xEF\xBB\xBF" + soap(artifact("TICKET")))},
+		"form at samlValidate":   {Endpoint: relay.SAMLValidate, Method: "POST", ContentType: form, Body: []byte("TARGET=" + service + "&SAMLart=TICKET")},
 		"SAMLart":                {Endpoint: relay.SAMLValidate, Method: "GET", Query: "TARGET=" + service + "&SAMLart=TICKET"},
 		"CAS 1":                  {Endpoint: relay.Validate, Method: "GET", Query: "service=" + service + "&ticket=TICKET"},
 	} {

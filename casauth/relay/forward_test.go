@@ -1,6 +1,7 @@
 package relay_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -8,6 +9,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/pronote-cas/caddy-pronote-cas/casauth/castest"
@@ -173,6 +175,7 @@ func TestTheENTsSAMLComesToPRONOTEInItsOwnWords(t *testing.T) {
 		"byte order mark":   "\xEF\xBB\xBF" + entSAML("samlp", "saml", service, echo, now),
 		"Latin 1":           latin1(`<?xml version="1.0" encoding="ISO-8859-1"?>` + entSAML("samlp", "saml", service, echo, now)),
 		"Latin 1, by HTTP":  latin1(entSAML("samlp", "saml", service, echo, now)),
+		"no Recipient":      strings.Replace(entSAML("samlp", "saml", service, echo, now), ` Recipient="`+service+`"`, "", 1),
 		"blanks and header": " \r\n" + strings.Replace(entSAML("samlp", "saml", service, echo, now), "<SOAP-ENV:Header>", `<SOAP-ENV:Header><x xmlns="y"/>`, 1),
 	} {
 		e := says(200, "text/xml; charset=ISO-8859-1", answer)
@@ -235,6 +238,7 @@ func TestTheENTsTextAndXMLPassAsTheyAre(t *testing.T) {
 		"refused with status 400":  {relay.ServiceValidate, entTicket, failure, 400, relay.InvalidTicket},
 		"refused in its own words": {relay.ServiceValidate, entTicket, strings.ReplaceAll(failure, "INVALID_TICKET", "UNAUTHORIZED_USER"), 200, "UNAUTHORIZED_USER"},
 		"a proxy ticket":           {relay.ProxyValidate, "PT-12-abc.ent", proxied, 200, ""},
+		"a proxy ticket, CAS 3":    {relay.P3ProxyValidate, "PT-12-abc.ent", proxied, 200, ""},
 	} {
 		s, _ := forwarding(t, says(c.status, "text/xml;charset=UTF-8", c.body))
 		got := s.Answer(t.Context(), call(c.endpoint, eleve, c.ticket))
@@ -320,6 +324,65 @@ func TestAnENTThatPutsTheTicketInItsCodeDoesNotGetItLogged(t *testing.T) {
 	if got := s.Answer(t.Context(), call(relay.ServiceValidate, eleve, entTicket)); code(got.Refusal) != relay.InvalidTicket || strings.Contains(got.Refusal.Error(), entTicket) {
 		t.Error(got.Refusal)
 	}
+}
+
+// cut is an answer that breaks off after what it has said.
+type cut struct {
+	io.Reader
+	closed bool
+}
+
+func (c *cut) Read(p []byte) (int, error) {
+	n, err := c.Reader.Read(p)
+	if err == io.EOF {
+		err = io.ErrUnexpectedEOF
+	}
+	return n, err
+}
+
+func (c *cut) Close() error {
+	c.closed = true
+	return nil
+}
+
+// Of "lea.martin", "lea" may be all that has come, and is somebody else.
+func TestAnAnswerThatBreaksOffIsNone(t *testing.T) {
+	body := &cut{Reader: strings.NewReader("yes\nlea\n")}
+	s, _ := forwarding(t, roundTripper(func(*http.Request) (*http.Response, error) {
+		return &http.Response{StatusCode: 200, Header: http.Header{}, Body: body}, nil
+	}))
+	got := s.Answer(t.Context(), call(relay.Validate, eleve, entTicket))
+	if code(got.Refusal) != relay.InternalError || string(got.Body) != "no\n\n" {
+		t.Errorf("%v %q", got.Refusal, got.Body)
+	}
+	if !body.closed {
+		t.Error("the connection to the ENT is never given back")
+	}
+}
+
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+func TestTheENTHasTheTimeThatIsConfigured(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const limit = 3 * time.Second
+		s := node(t, newMemory(), func(c *relay.Config) {
+			c.Forward = &relay.Forward{Timeout: limit, Endpoints: map[string]string{relay.Validate: "https://cas.ent.example/validate"},
+				Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
+					<-r.Context().Done()
+					return nil, r.Context().Err()
+				})}
+		})
+		start := time.Now()
+		got := s.Answer(t.Context(), call(relay.Validate, eleve, entTicket))
+		if waited := time.Since(start); code(got.Refusal) != relay.InternalError || waited != limit {
+			t.Errorf("%v after %v", got.Refusal, waited)
+		}
+		if !errors.Is(got.Refusal, context.DeadlineExceeded) {
+			t.Errorf("the log is not told that the ENT was too slow: %v", got.Refusal)
+		}
+	})
 }
 
 // A CAS server that binds tickets to the service to the byte.

@@ -15,6 +15,8 @@ func TestAServiceIsSentToItsPublicForm(t *testing.T) {
 		"HTTPS://PRONOTE.College.EXAMPLE:443/pronote/":    public + "/pronote/",
 		private + "/pronote/eleve.html?fd=1&x=a:b":        public + "/pronote/eleve.html?fd=1&x=a:b",
 		private + "/PRONOTE/Eleve.html":                   public + "/PRONOTE/Eleve.html",
+		private + "/PRONOTE/AZ[az.html?~":                 public + "/PRONOTE/AZ[az.html?~",
+		private + "/pronote/a%20b.html":                   public + "/pronote/a%20b.html",
 		private + "/pronote":                              public + "/pronote",
 		private + "/pronote?a=b":                          public + "/pronote?a=b",
 		private + "/pronote/eleve.html#page":              public + "/pronote/eleve.html",
@@ -104,6 +106,12 @@ func TestNoServiceElsewhere(t *testing.T) {
 		"tab in the host":                 "https://pronote.college\t.example/pronote/",
 		"blank before":                    " " + public + "/pronote/",
 		"blank behind":                    public + "/pronote/ ",
+		"line break in the query":         public + "/pronote/?a=\r\nSet-Cookie:a=b",
+		"tab in the query":                public + "/pronote/?a=\tb",
+		"blank in the query":              public + "/pronote/?a= b",
+		"backslash in the query":          public + `/pronote/?a=\b`,
+		"letter in the query":             public + "/pronote/?a=é",
+		"encoded DEL":                     public + "/pronote/a%7F.html",
 		"NUL":                             public + "/pronote/\x00",
 		"quotation mark":                  public + `/pronote/"><script>`,
 		"placeholder":                     public + "/pronote/{env.HOME}",
@@ -118,6 +126,18 @@ func TestNoServiceElsewhere(t *testing.T) {
 		}
 		if s.Same(service, service) {
 			t.Errorf("%s: %q is a service", name, service)
+		}
+	}
+}
+
+// Below / everything is PRONOTE's, but a path that cannot be read is no path.
+func TestNoPathThatCanBeReadInTwoWaysBelowTheRootOfTheHost(t *testing.T) {
+	s := services(t, "/", []string{private}, nil)
+	for _, path := range []string{"/%2e%2e/", "/a%2fb", "/a;b", "//evil.example/", "/%zz", "/%ff", "/a%5Cb", "/a%00", "/pronote/..", "/."} {
+		for _, origin := range []string{public, private} {
+			if got, ok := s.Public(origin + path); ok || got != "" {
+				t.Errorf("%s goes to %s", origin+path, got)
+			}
 		}
 	}
 }

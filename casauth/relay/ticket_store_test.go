@@ -162,3 +162,21 @@ func TestAStoreThatFailsGrantsNothing(t *testing.T) {
 		}
 	})
 }
+
+// PRONOTE's second try finds the store again; that the first failed is no reason to
+// take the ticket for one that is under way.
+func TestAStoreThatIsBackTakesTheTicketThatItCouldNotTake(t *testing.T) {
+	store := newMemory()
+	s := node(t, store)
+	ticket := issue(t, s, pupil())
+	for _, operation := range []string{"Lock", "Load", "Delete"} {
+		store.fails[operation] = true
+		if _, refusal := s.Redeem(t.Context(), ticket, eleve, false); code(refusal) != relay.InternalError {
+			t.Errorf("%s: %v", operation, refusal)
+		}
+		store.fails[operation] = false
+	}
+	if _, refusal := s.Redeem(t.Context(), ticket, eleve, false); refusal != nil {
+		t.Error(refusal)
+	}
+}

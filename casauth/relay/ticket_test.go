@@ -110,6 +110,24 @@ func TestATicketRefusedIsATicketSpent(t *testing.T) {
 func never(context.Context, string) (bool, error)   { return false, nil }
 func unknown(context.Context, string) (bool, error) { return true, errors.New("cannot be asked") }
 
+// The log says which two services did not go together, and no more: a service may
+// hold a ticket, or be anything at all.
+func TestTwoServicesThatDoNotGoTogetherAreLoggedWithoutTheirTickets(t *testing.T) {
+	s := node(t, newMemory())
+	for asked, named := range map[string]string{
+		private + "/parent.html?ticket=ST-asked": public + "/parent.html",
+		"https://evil.example/?ticket=ST-asked":  "an address that is not one of PRONOTE's",
+	} {
+		g := pupil()
+		g.Service = eleve + "?fd=1&ticket=ST-issued"
+		_, refusal := s.Redeem(t.Context(), issue(t, s, g), asked, false)
+		if want := "issued for " + public + "/eleve.html?fd=1, validated for " + named; refusal == nil || refusal.Cause == nil ||
+			refusal.Cause.Error() != want || !strings.Contains(refusal.Error(), want) {
+			t.Errorf("%s: %v", asked, refusal)
+		}
+	}
+}
+
 func TestRenewTakesAFreshTicket(t *testing.T) {
 	s := node(t, newMemory())
 	g := pupil()
