@@ -75,6 +75,43 @@ func TestInitiationCookieNeverExceedsOneKilobyte(t *testing.T) {
 	}
 }
 
+// What is too long to keep is told apart all the same: else a ticket for any long
+// address could be planted.
+func TestALongTargetIsTheOneThatWasSetOutFor(t *testing.T) {
+	const origin = "https://pronote.example.fr"
+	secret, now := new([32]byte), time.Unix(1_800_000_000, 0)
+	long := "/eleve.html?a=" + strings.Repeat("a", maxTarget)
+	var i initiation
+	i.begin(now, long)
+	i.begin(now, "/parent.html") // what comes after the sum is read as well
+	i = openInitiation(secret, i.seal(secret), now)
+	for n, step := range []struct {
+		target string
+		ok     bool
+	}{{long[:len(long)-1] + "b", false}, {"/eleve.html", false}, {long, true}, {long, false}, {"/parent.html", true}} {
+		got, ok := i.take(origin, step.target)
+		if ok != step.ok || ok && got != step.target {
+			t.Errorf("step %d: take(%q) = %q, %v", n, step.target, got, ok)
+		}
+	}
+	if got, ok := i.takeAny("/"); ok || got != "" {
+		t.Errorf("nothing was set out for, and a fixed service leads to %q", got)
+	}
+}
+
+// The log follows one browser by it, and never two as one.
+func TestALoginKeepsItsNameInTheLog(t *testing.T) {
+	secret, now := new([32]byte), time.Unix(1_800_000_000, 0)
+	var i, other initiation
+	i.begin(now, "/eleve.html")
+	other.begin(now, "/eleve.html")
+	name := i.trip()
+	i.begin(now, "/parent.html")
+	if i = openInitiation(secret, i.seal(secret), now); i.trip() != name || other.trip() == name {
+		t.Errorf("%s became %s, another browser is %s", name, i.trip(), other.trip())
+	}
+}
+
 func TestThreeUselessTicketsWithinAMinuteAreTooMany(t *testing.T) {
 	secret, now := new([32]byte), time.Unix(1_800_000_000, 0)
 	var i initiation

@@ -401,6 +401,47 @@ func TestMadeUpCookiesNeverReachTheStore(t *testing.T) {
 	})
 }
 
+func TestACookieThatWasChangedNeverReachesTheStore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := new(faulty)
+		a := node(t, store, lifetimes)
+		value := open(t, a, "cdurand", "ST-1")
+		raw, err := cookieEncoding.DecodeString(value)
+		if err != nil {
+			t.Fatal(err)
+		}
+		before := store.loads.Load()
+		for n := range raw {
+			raw[n] ^= 1
+			expect(t, a, cookieEncoding.EncodeToString(raw), ErrNoSession)
+			raw[n] ^= 1
+		}
+		if asked := store.loads.Load() - before; asked != 0 {
+			t.Errorf("the store was asked %d times", asked)
+		}
+	})
+}
+
+// The ticket went through an address: who has seen it must not know the cookie.
+func TestOneTicketTwiceGivesTwoCookiesAndTheLaterCounts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := node(t, new(faulty), lifetimes)
+		first := open(t, a, "cdurand", "ST-1")
+		session := expect(t, a, first, nil)
+		second := open(t, a, "cdurand", "ST-1")
+		one, _ := decodeCookie(first)
+		two, _ := decodeCookie(second)
+		if [32]byte(one.raw[secretAt:macAt]) == [32]byte(two.raw[secretAt:macAt]) {
+			t.Error("nothing in the cookie is secret")
+		}
+		if !session.ended.Load() {
+			t.Error("the first session lives on")
+		}
+		expect(t, a, first, ErrNoSession)
+		expect(t, a, second, nil)
+	})
+}
+
 func TestTheStoreHoldsNoCookie(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := new(MemoryStore)

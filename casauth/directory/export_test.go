@@ -65,6 +65,44 @@ func TestWhatIsSolvedIsNotExported(t *testing.T) {
 	}
 }
 
+// A conflict stands for as long as somebody else holds the identifier, and is the
+// latest of that person.
+func TestAConflictIsWhatStillStands(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := open(newMemory())
+		put(t, d, Full, school)
+		conflict := func(id, heldBy string, since time.Time) {
+			t.Helper()
+			all, err := d.Conflicts(t.Context())
+			if id == "" && err == nil && len(all) == 0 {
+				return
+			}
+			if err != nil || len(all) != 1 || all[0].User != "u1" || all[0].PronoteID != id || all[0].HeldBy != heldBy || !all[0].First.Equal(since) {
+				t.Errorf("want %s, held by %q since %s: %+v, %v", id, heldBy, since, all, err)
+			}
+		}
+		start := time.Now().UTC()
+		resolve(t, d, sends("u2", "idPronote", lea))
+		resolve(t, d, sends("u1", "idPronote", lea))
+		conflict(lea, "u2", start)
+		time.Sleep(2 * time.Hour)
+		resolve(t, d, sends("u1", "idPronote", lea))
+		conflict(lea, "u2", start)
+		resolve(t, d, sends("u1", "idPronote", hugo)) // within the hour, but another one
+		conflict(hugo, "NAA30191", start.Add(2*time.Hour))
+		resolve(t, d, sends("NAA30191", "idPronote", prof)) // so the import was wrong
+		conflict("", "", start)
+		resolve(t, d, sends("u3", "idPronote", hugo))
+		conflict(hugo, "u3", start.Add(2*time.Hour))
+		if got := resolve(t, d, sends("u1", "idPronote", hugo)); got.Conflict == nil || got.Conflict.HeldBy != "u3" {
+			t.Errorf("the log is told of %+v", got.Conflict)
+		}
+		resolve(t, d, sends("u3", "idPronote", jade))
+		resolve(t, d, sends("u1", "idPronote", hugo))
+		conflict("", "", start)
+	})
+}
+
 func TestAnExportIsNeverNull(t *testing.T) {
 	e, err := open(newMemory()).Export(t.Context())
 	if err != nil {
