@@ -94,7 +94,7 @@ func TestWhatTheENTSaysCannotBreakTheAnswer(t *testing.T) {
 	g.User = `<b>"O'Neill" & ]]> fils</b>`
 	g.Attributes = map[string][]string{
 		"nom":                   {`<cas:user>admin</cas:user>`, `"&'<>`, "two\nlines", "tab\there"},
-		"nul":                   {"a\x00b", "c\x1bd", "e\uFFFEf"},
+		"nul":                   {"a\x00b", "c\x1bd", "e\uFFFE\uFFFFf"},
 		"broken":                {"a\xffb"},
 		"user":                  {"admin"},
 		"authenticationSuccess": {"x"},
@@ -133,6 +133,9 @@ func TestWhatTheENTSaysCannotBreakTheAnswer(t *testing.T) {
 			t.Errorf("%s: %q, %q", endpoint, answer.User, answer.Proxies)
 		}
 		for _, name := range []string{"authenticationDate", "longTermAuthenticationRequestTokenUsed", "isFromNewLogin"} {
+			if _, there := answer.Attributes[name]; there != (p == protocol.CAS3) {
+				t.Errorf("%s: %s is there: %v", endpoint, name, there)
+			}
 			delete(answer.Attributes, name)
 		}
 		if p != protocol.CAS1 && !reflect.DeepEqual(answer.Attributes, want) {

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -166,6 +168,60 @@ func TestAStoreThatFailsIsSaidAtTheEnd(t *testing.T) {
 	store.fails["List"] = true
 	if err := node(t, store).Sweep(t.Context()); !errors.Is(err, errGone) {
 		t.Errorf("sweeping: %v", err)
+	}
+}
+
+// A record that another node has just taken, that is damaged or that names no address
+// is no reason to leave the other logins open.
+func TestOneLostRecordDoesNotHideTheOthers(t *testing.T) {
+	store := newMemory()
+	s := node(t, store)
+	var tickets []string
+	for range 4 {
+		tickets = append(tickets, redeem(t, s, pupil(), eleve))
+	}
+	var keys []string
+	for key := range store.values {
+		if strings.Contains(key, "/validated/") {
+			keys = append(keys, key)
+		}
+	}
+	slices.Sort(keys)
+	store.values[keys[1]] = []byte(`{"url":"` + eleve)
+	store.values[keys[2]] = []byte(`{"ticket":"ST-1"}`)
+	taken := &taken{memory: store, key: keys[0]}
+	got := ended(t, node(t, taken), pupil().Session)
+	if want := []relay.Logout{{URL: eleve, Ticket: tickets[3]}}; !reflect.DeepEqual(got, want) {
+		t.Errorf("got %+v\nwant %+v", got, want)
+	}
+}
+
+// taken is a store of which another node has taken key since it was listed.
+type taken struct {
+	*memory
+	key string
+}
+
+func (s *taken) Load(ctx context.Context, key string) ([]byte, error) {
+	if key == s.key {
+		return nil, fs.ErrNotExist
+	}
+	return s.memory.Load(ctx, key)
+}
+
+func TestTheNextSessionOfTheSamePersonEndsWhatTheLastOneOpened(t *testing.T) {
+	store := newMemory()
+	s := node(t, store)
+	logouts := []relay.Logout{{URL: eleve, Ticket: "ST-1"}, {URL: private + "/parent.html", Ticket: "ST-2"}}
+	if err := s.Inherit(t.Context(), logouts, "sessions/next", time.Now().Add(time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	if got := ended(t, node(t, store), "sessions/next"); !reflect.DeepEqual(got, logouts) {
+		t.Errorf("%+v", got)
+	}
+	store.fails["Store"] = true
+	if err := s.Inherit(t.Context(), logouts, "sessions/next", time.Now().Add(time.Hour)); !errors.Is(err, errGone) {
+		t.Errorf("%v", err)
 	}
 }
 
