@@ -97,8 +97,11 @@ func TestAStoreThatFailsOnceChangesNobody(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			atEveryFault(t, prepared, func(d *Directory, _ *memory, n int) {
+			atEveryFault(t, prepared, func(d *Directory, store *memory, n int) {
 				got, err := find(d, t.Context(), c)
+				if err == nil && how == "resolve" && got.PronoteID != "" && holders(t, store, c.User)[got.PronoteID] != c.User {
+					t.Errorf("%s, failure %d: answered, and not in the store", what, n)
+				}
 				if err == nil && (got.PronoteID != want.PronoteID || got.Rule != want.Rule || got.Previous != want.Previous || (got.Conflict == nil) != (want.Conflict == nil)) {
 					t.Errorf("%s, %s, failure %d: %+v, want %+v", how, what, n, got, want)
 				}
