@@ -208,10 +208,12 @@ func (s *Sessions) watchOne(ctx context.Context, session *Session) {
 	if err == nil {
 		err = s.age(ctx, session, false)
 	}
-	if err != nil && !errors.Is(err, ErrNoSession) {
+	// Nothing goes on unseen. What was begun within the grace has a moment to end by
+	// itself: a page that breaks off helps nobody.
+	if errors.Is(err, ErrStorage) && s.clock()-session.good.Load() >= int64(s.Grace+recheck) {
 		s.cache.drop(session)
 		session.unseen.Store(true)
-		session.end() // past the grace: nothing goes on unseen
+		session.end()
 	}
 }
 

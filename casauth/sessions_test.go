@@ -216,7 +216,11 @@ func TestAPollPastTheGraceLogsNobodyOut(t *testing.T) {
 		var cut atomic.Int64
 		found.Hold(new(Hold), cutting(func() { cut.Add(1) }))
 		store.gone.Store(true)
-		time.Sleep(lifetimes.Grace + 2*recheck)
+		time.Sleep(lifetimes.Grace + recheck/2)
+		if expect(t, a, value, ErrStorage); cut.Load() != 0 {
+			t.Error("a page that was under way at the end of the grace broke off")
+		}
+		time.Sleep(recheck + recheck/2)
 		if cut.Load() != 1 {
 			t.Fatalf("the poll was cut %d times, want once", cut.Load())
 		}
