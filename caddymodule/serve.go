@@ -18,17 +18,24 @@ import (
 // ServeHTTP is one request from top to bottom: what came in becomes a Visit, the
 // gate decides, and the decision is carried out.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
-	if by, ok := caddyhttp.GetVar(r.Context(), decidedVar).(*Handler); ok && h.Outside {
-		h.stripBeside(r, by)
+	before, again := caddyhttp.GetVar(r.Context(), decidedVar).(decided)
+	if again && h.Outside {
+		h.stripBeside(r, before.by)
 		return next.ServeHTTP(w, r)
 	}
-	caddyhttp.SetVar(r.Context(), decidedVar, h)
+	left := r.Header["Cookie"]
+	if !again {
+		before.cookies = left
+	}
+	caddyhttp.SetVar(r.Context(), decidedVar, decided{h, before.cookies})
 	v := h.visit(r)
 	var d casauth.Decision
 	if h.Outside && !strings.HasPrefix(v.Asked, casauth.Prefix) {
 		d = h.gate.Beside(&v)
 	} else {
+		putCookies(r, before.cookies)
 		d = h.gate.Decide(r.Context(), &v)
+		putCookies(r, left)
 	}
 	if d.Action == casauth.Pass {
 		return h.pass(w, r, next, &d)
@@ -37,8 +44,24 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	return nil
 }
 
-// decidedVar holds the Handler of the directive that has decided on a request.
+// decidedVar holds what the directives that have decided on a request leave to those
+// behind them.
 const decidedVar = "pronote_cas.decided"
+
+// decided is the Handler that decided last, and the cookies as they came: what it let
+// pass has none of ours any more, and the next one would ask for a login for ever.
+type decided struct {
+	by      *Handler
+	cookies []string
+}
+
+func putCookies(r *http.Request, lines []string) {
+	if len(lines) > 0 {
+		r.Header["Cookie"] = lines
+	} else {
+		delete(r.Header, "Cookie")
+	}
+}
 
 // visit collects what came in.
 func (h *Handler) visit(r *http.Request) casauth.Visit {
