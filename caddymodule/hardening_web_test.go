@@ -108,6 +108,10 @@ func TestNoCacheKeepsWhatDependsOnWhoAsks(t *testing.T) {
 		switch {
 		case strings.HasSuffix(r.URL.Path, ".js"):
 			w.Header().Set("Content-Type", "text/javascript")
+		case strings.HasSuffix(r.URL.Path, "/loud.html"):
+			w.Header().Set("Content-Type", "Text/HTML;charset=utf-8")
+		case strings.HasSuffix(r.URL.Path, "/x.html"):
+			w.Header().Set("Content-Type", "application/xhtml+xml; charset=utf-8")
 		case strings.HasSuffix(r.URL.Path, "/bare.html"):
 			w.Header()["Content-Type"] = nil
 		case strings.HasSuffix(r.URL.Path, "/bare.png"):
@@ -129,6 +133,8 @@ func TestNoCacheKeepsWhatDependsOnWhoAsks(t *testing.T) {
 		"a page":                          in.get("/eleve.html"),
 		"a page with a file's ending":     in.get("/eleve.html?x=.css"),
 		"a page that does not say so":     in.get("/bare.html"), // browsers look into it, and find one
+		"a page in capitals":              in.get("/loud.html"),
+		"a page in XML":                   in.get("/x.html"),
 		"an open page, with a session":    in.get("/message.html"),
 		"whether one is logged in":        in.get("/pronote-cas/"),
 		"whether one is not":              out.get("/pronote-cas/"),

@@ -102,6 +102,20 @@ func TestAnAddressThatTheCallerWroteIsNotBelieved(t *testing.T) {
 	}
 }
 
+// With trusted_proxies_strict Caddy reads the addresses from the end, which the trusted
+// proxy wrote.
+func TestAProxyThatAppendsIsBelievedWhereCaddyIsStrict(t *testing.T) {
+	const trusted = "127.0.0.7"
+	sc := startSchool(t, func(_ *school, p *plan) {
+		p.global = "servers {\ntrusted_proxies static " + trusted + "\ntrusted_proxies_strict\n}"
+	})
+	for written, want := range map[string]int{"10.1.2.3, 127.0.0.1": 200, "127.0.0.1, 10.1.2.3": 403} {
+		if got := sc.ask(sc.caller(trusted, 0), "serviceValidate", sc.recent.URL, "ST-1", "X-Forwarded-For", written); got.StatusCode != want {
+			t.Errorf("X-Forwarded-For: %s: %s, want %d", written, got.Status, want)
+		}
+	}
+}
+
 func TestAllowFromIsWhoMayValidate(t *testing.T) {
 	sc := startSchool(t, func(_ *school, p *plan) { p.relay = "allow_from 127.0.0.16/30 ::1" })
 	for from, want := range map[string]int{"127.0.0.17": 200, "127.0.0.19": 200, "127.0.0.20": 403, "127.0.0.1": 403} {

@@ -94,11 +94,11 @@ func TestPrivateAddressesInHeaders(t *testing.T) {
 		if want == "" {
 			want = value
 		}
-		s.upstream.answer(sending(http.StatusOK, c.name, value, c.name, "second")) // a client reads the Location of a redirect
+		s.upstream.answer(sending(http.StatusOK, c.name, value, c.name, "second", c.name, value)) // a client reads the Location of a redirect
 		for who, b := range map[string]*browser{"with a session": in, "without": s.browser()} {
 			for _, method := range []string{http.MethodGet, http.MethodHead} {
 				got := b.send(method, "/message.html", "")
-				if values := got.Header[c.name]; len(values) != 2 || values[0] != want || values[1] != "second" {
+				if values := got.Header[c.name]; len(values) != 3 || values[0] != want || values[1] != "second" || values[2] != want {
 					t.Errorf("%s, %s %s: %q becomes %q, want %q", who, method, c.name, value, values, want)
 				}
 			}
