@@ -2,10 +2,8 @@ package casauth
 
 import (
 	"context"
-	"encoding/base64"
 	"errors"
 	"fmt"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -205,35 +203,6 @@ func TestStorageGone(t *testing.T) {
 	})
 }
 
-// Past the grace a node gives up what a long poll holds open. A request that had found
-// the session a moment before is not logged out by it: it may go on when the store is back.
-func TestAPollPastTheGraceLogsNobodyOut(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		store := new(faulty)
-		a := node(t, store, lifetimes)
-		value := open(t, a, "cdurand", "ST-1")
-		found := expect(t, a, value, nil)
-		var cut atomic.Int64
-		found.Hold(new(Hold), cutting(func() { cut.Add(1) }))
-		store.gone.Store(true)
-		time.Sleep(lifetimes.Grace + recheck/2)
-		if expect(t, a, value, ErrStorage); cut.Load() != 0 {
-			t.Error("a page that was under way at the end of the grace broke off")
-		}
-		time.Sleep(recheck + recheck/2)
-		if cut.Load() != 1 {
-			t.Fatalf("the poll was cut %d times, want once", cut.Load())
-		}
-		if err := a.check(t.Context(), found); !errors.Is(err, ErrStorage) {
-			t.Errorf("who had found the session gets %v, want ErrStorage", err)
-		}
-		expect(t, a, value, ErrStorage)
-		store.gone.Store(false)
-		time.Sleep(2 * recheck)
-		expect(t, a, value, nil)
-	})
-}
-
 // With nobody logged in, nothing but a login asks the store: it must be let to.
 func TestStorageThatIsBackIsFoundOutByTheNextLogin(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -306,167 +275,6 @@ func TestSingleLogoutFindsASessionOnAnyNode(t *testing.T) {
 		}
 		time.Sleep(recheck)
 		expect(t, a, value, ErrNoSession)
-	})
-}
-
-func TestLiveResponsesEndWithTheirSession(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		store := new(faulty)
-		a, b := node(t, store, lifetimes), node(t, store, lifetimes)
-		for _, test := range []struct {
-			name string
-			end  func(*Session)
-		}{
-			{"ended here", func(s *Session) { _ = a.End(t.Context(), s) }},
-			{"ended on the other node", func(*Session) { _, _ = b.EndTicket(t.Context(), "ST-1") }},
-			{"run out", func(*Session) { time.Sleep(lifetimes.TTL) }},
-		} {
-			session := expect(t, a, open(t, a, "cdurand", "ST-1"), nil)
-			var cut atomic.Int64
-			var poll, done Hold
-			session.Hold(&poll, cutting(func() { cut.Add(1) }))
-			session.Hold(&done, cutting(func() { cut.Add(100) }))
-			done.Release()
-			test.end(session)
-			time.Sleep(recheck + recheck/4)
-			if cut.Load() != 1 {
-				t.Errorf("%s: cut = %d, want 1: the poll once, what was over never", test.name, cut.Load())
-			}
-			poll.Release()
-			if session.Hold(&poll, cutting(func() {})) {
-				t.Errorf("%s: a new response begins", test.name)
-			}
-		}
-	})
-}
-
-func TestLiveResponsesGoOverToThePersonsNextSession(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		a := node(t, new(faulty), lifetimes)
-		old := expect(t, a, open(t, a, "cdurand", "ST-1"), nil)
-		next := expect(t, a, open(t, a, "cdurand", "ST-2"), nil)
-		var cut atomic.Bool
-		var download, poll, late Hold
-		old.Hold(&download, cutting(func() { cut.Store(true) }))
-		old.handOver(next)
-		old.Hold(&poll, cutting(func() { cut.Store(true) })) // of requests that found the old session just before
-		_ = a.End(t.Context(), old)
-		if !old.Hold(&late, cutting(func() {})) {
-			t.Error("a response that comes a moment later is refused")
-		}
-		if cut.Load() || old.Over() {
-			t.Error("the old session's end cut it, or the answer to a brief call")
-		}
-		_ = a.End(t.Context(), next)
-		if !cut.Load() || !old.Over() {
-			t.Error("the new session's end did not")
-		}
-		download.Release()
-		poll.Release()
-		late.Release()
-	})
-}
-
-func TestOnlyOurOwnCookieOpensASession(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		store := new(faulty)
-		a := node(t, store, lifetimes)
-		value := open(t, a, "cdurand", "ST-1")
-		other := lifetimes
-		other.Site = "other"
-		expect(t, node(t, store, other), value, ErrNoSession) // another site's cookie
-		expect(t, a, "", ErrNoSession)
-		expect(t, a, value+"A", ErrNoSession)
-		expect(t, a, strings.Repeat("A", len(value)), ErrNoSession)
-		for n := range value {
-			for _, c := range []byte{'A', 'B', '_', '=', ' '} {
-				forged := value[:n] + string(c) + value[n+1:]
-				if forged != value {
-					expect(t, a, forged, ErrNoSession)
-				}
-			}
-		}
-		expect(t, a, value, nil)
-	})
-}
-
-func TestMadeUpCookiesNeverReachTheStore(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		store := new(faulty)
-		a := node(t, store, lifetimes)
-		open(t, a, "cdurand", "ST-1")
-		before := store.loads.Load()
-		for n := range 1000 {
-			expect(t, a, newCookie(&[32]byte{1}, 1<<31, keyOfTicket("site", fmt.Sprint(n))), ErrNoSession)
-		}
-		if asked := store.loads.Load() - before; asked != 0 {
-			t.Errorf("a thousand made-up cookies asked the store %d times", asked)
-		}
-	})
-}
-
-func TestACookieThatWasChangedNeverReachesTheStore(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		store := new(faulty)
-		a := node(t, store, lifetimes)
-		value := open(t, a, "cdurand", "ST-1")
-		raw, err := cookieEncoding.DecodeString(value)
-		if err != nil {
-			t.Fatal(err)
-		}
-		before := store.loads.Load()
-		for n := range raw {
-			raw[n] ^= 1
-			expect(t, a, cookieEncoding.EncodeToString(raw), ErrNoSession)
-			raw[n] ^= 1
-		}
-		if asked := store.loads.Load() - before; asked != 0 {
-			t.Errorf("the store was asked %d times", asked)
-		}
-	})
-}
-
-// The ticket went through an address: who has seen it must not know the cookie.
-func TestOneTicketTwiceGivesTwoCookiesAndTheLaterCounts(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		a := node(t, new(faulty), lifetimes)
-		first := open(t, a, "cdurand", "ST-1")
-		session := expect(t, a, first, nil)
-		second := open(t, a, "cdurand", "ST-1")
-		one, _ := decodeCookie(first)
-		two, _ := decodeCookie(second)
-		if [32]byte(one.raw[secretAt:macAt]) == [32]byte(two.raw[secretAt:macAt]) {
-			t.Error("nothing in the cookie is secret")
-		}
-		if !session.ended.Load() {
-			t.Error("the first session lives on")
-		}
-		expect(t, a, first, ErrNoSession)
-		expect(t, a, second, nil)
-	})
-}
-
-func TestTheStoreHoldsNoCookie(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		store := new(MemoryStore)
-		a := node(t, store, lifetimes)
-		value := open(t, a, "cdurand", "ST-1")
-		raw, _ := base64.RawURLEncoding.DecodeString(value)
-		keys, err := store.List(t.Context(), "pronote_cas", true)
-		if len(keys) < 2 || err != nil {
-			t.Fatalf("the store holds %q, %v", keys, err)
-		}
-		for _, key := range keys {
-			stored, err := store.Load(t.Context(), key)
-			if err != nil {
-				t.Fatal(err)
-			}
-			for what, secret := range map[string]string{"cookie": value, "secret": string(raw[secretAt:macAt]), "ticket": "ST-1"} {
-				if strings.Contains(key+string(stored), secret) {
-					t.Errorf("%s holds the %s", key, what)
-				}
-			}
-		}
 	})
 }
 
