@@ -210,7 +210,7 @@ func (g *Gate) withhold(v *Visit, asked, upstream pronote.Target) (d Decision, o
 		if !g.Require[target.Espace].met(v.session.Attributes) {
 			return g.wrongProfile(v, v.session, target.Espace), true
 		}
-		if odd(target) && g.requires() {
+		if target.Misnumbered() && g.requires() {
 			return refuse(v, AmbiguousTarget, errors.New("the number of the Espace is not written as PRONOTE's pages write it")), true
 		}
 	}
@@ -220,17 +220,6 @@ func (g *Gate) withhold(v *Visit, asked, upstream pronote.Target) (d Decision, o
 // requires reports whether some Espace is for some people alone.
 func (g *Gate) requires() bool {
 	return slices.ContainsFunc(g.Require[:], func(r Requirement) bool { return r.Attribute != "" })
-}
-
-// odd reports whether a call names its Espace as no page of PRONOTE's does: it may
-// read 03, +3 or $3 as 3.
-func odd(target pronote.Target) bool {
-	if target.Kind != pronote.Call || target.Espace != pronote.NoEspace {
-		return false
-	}
-	_, rest, _ := strings.Cut(target.Path, "/")
-	number, _, _ := strings.Cut(rest, "/")
-	return strings.HasPrefix(number, "0") || strings.Trim(number, "0123456789") != ""
 }
 
 // toOwn sends somebody who asks for the page commune on to their own Espace, where

@@ -36,9 +36,9 @@ func (e *element) set(f field, value string) {
 // nowhere.
 func (f *file) readXML(r io.Reader) error {
 	d := xml.NewDecoder(r)
-	identified := false                                                                // there was a PRONOTE identifier, be it empty
 	d.CharsetReader = func(_ string, r io.Reader) (io.Reader, error) { return r, nil } // it is UTF-8 by now
 	var open []element
+	var identified bool // there was a PRONOTE identifier, be it empty
 	for {
 		token, err := d.RawToken()
 		number, _ := d.InputPos()

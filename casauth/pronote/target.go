@@ -53,6 +53,17 @@ type Target struct {
 	Poll bool
 }
 
+// Misnumbered reports whether a Call names its Espace as no page of PRONOTE does:
+// PRONOTE.net may read 03, +3, $3 or 0x3 as 3.
+func (t Target) Misnumbered() bool {
+	if t.Kind != Call || t.Espace != NoEspace {
+		return false
+	}
+	_, rest, _ := strings.Cut(t.Path, "/")
+	number, _, _ := strings.Cut(rest, "/")
+	return strings.HasPrefix(number, "0") || strings.Trim(number, "0123456789") != ""
+}
+
 // Judge says what target is to a PRONOTE.net that lives at root. target is the
 // origin-form request target as it stood on the request line, query included;
 // root is a path as [ParseRoot] returns it.
