@@ -192,3 +192,18 @@ func TestACookieThatLooksLikeOursIsNotOurs(t *testing.T) {
 		}
 	}
 }
+
+// A ticket in an address must not travel on as a Referer, and what a program is
+// answered must not be taken for a page.
+func TestAnswersThatAreNoPagesAreDressedToo(t *testing.T) {
+	s := start(t)
+	b := s.browser()
+	with := b.ticket(b.setOut("/eleve.html"), pupil)
+	if got := b.get(with); got.StatusCode != http.StatusFound || got.Header.Get("Referrer-Policy") != "no-referrer" {
+		t.Errorf("the redirect after a login: %s, Referrer-Policy %q", got.Status, got.Header.Get("Referrer-Policy"))
+	}
+	got := s.browser().send(http.MethodPost, "/eleve.html", logoutForm("ST-none"), formType...)
+	if got.StatusCode != http.StatusOK || got.Header.Get("X-Content-Type-Options") != "nosniff" {
+		t.Errorf("a logout message: %s, X-Content-Type-Options %q", got.Status, got.Header.Get("X-Content-Type-Options"))
+	}
+}
