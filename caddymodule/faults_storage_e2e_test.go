@@ -77,15 +77,15 @@ func (b *browser) back(target, user string) string {
 // A storage that takes three seconds for everything is as good as none: it costs
 // nobody more than the two seconds after which it is given up, and those not often.
 func TestStorageSlow(t *testing.T) {
-	s := startFaulty(t, "session {\ngrace 4s\n}")
+	s := startFaulty(t, "session {\ngrace 6s\n}")
+	late := s.browser()
+	with := late.ticket(late.setOut("/eleve.html"), parent)
 	var people []*browser
 	for range 10 {
 		b := s.browser()
 		b.login("/eleve.html", pupil)
 		people = append(people, b)
 	}
-	late := s.browser()
-	with := late.ticket(late.setOut("/eleve.html"), parent)
 	time.Sleep(time.Second) // what is known of the sessions grows old
 	s.fault(storageFault{Delay: 3 * time.Second})
 
@@ -101,7 +101,7 @@ func TestStorageSlow(t *testing.T) {
 	if got.StatusCode != http.StatusServiceUnavailable || opens(got) {
 		t.Errorf("a login: %s", got.Status)
 	}
-	time.Sleep(4 * time.Second)
+	time.Sleep(6 * time.Second)
 	stop()
 	known.only(t, "who is in", "200", "503")
 	for worker := range people {
